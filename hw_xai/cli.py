@@ -1,0 +1,53 @@
+"""hw-xai: the command line. A user's mistake is one sentence on stderr and exit code 2, never a traceback."""
+
+import argparse
+import errno
+import os
+import sys
+
+from . import __version__
+from .commands import data, demo, explain, train
+from .errors import UserError
+
+COMMANDS = {"demo": demo, "explain": explain, "data": data, "train": train}
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="hw-xai", description="Explain a food-11 CNN and a BERT, and see why.")
+    top.add_argument("--version", action="version", version=f"hw-xai {__version__}")
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        first_line = module.__doc__.splitlines()[0]
+        module.add_arguments(subparsers.add_parser(name, help=first_line, description=module.__doc__))
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 done, 1 the data has faults, 2 a mistake, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command].run(options) or 0
+    except UserError as error:
+        return _say(f"hw-xai {options.command}: {error}", 2)
+    except KeyboardInterrupt:
+        return _say(f"hw-xai {options.command}: interrupted; what was finished is kept", 130)
+    except BrokenPipeError:
+        # the reader of our output went away (`| head`): nothing is wrong, but Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        if error.errno == errno.ENOSPC:
+            return _say(
+                f"hw-xai {options.command}: the disk is full: free some space, or write elsewhere with --out", 2
+            )
+        return _say(f"hw-xai {options.command}: cannot use{where}: {error.strerror or error}", 2)
+
+
+def _say(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

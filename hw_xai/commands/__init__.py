@@ -1,0 +1,1 @@
+"""The subcommands of hw-xai: each module adds its arguments and runs."""

@@ -1,0 +1,69 @@
+"""The first run: ten drawn dishes, a small network, six ways to ask why, and the truth beside each answer. Offline."""
+
+import argparse
+from pathlib import Path
+
+METHODS = "lime,saliency,smooth_grad,integrated_gradients,filter_activation"
+N_IMAGES = 10
+LAYER_SHOWN = "features.8"  # half-way: textures and parts, not yet dishes
+N_FILTERS = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", default="demo", help="folder for the page (default: %(default)s)")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument("--seed", type=int, default=7, help="other dishes (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ..show import Item, Panel, write_gallery
+    from ..vision.models import load
+    from ..vision.synthetic import SyntheticFood11
+    from .explaining import Subject, chosen_methods, class_pictures, device, explain_subject, write_explained
+
+    model = load("foodnet-synthetic").to(device())
+    dishes = SyntheticFood11(N_IMAGES, size=256, seed=options.seed)
+    methods = chosen_methods(METHODS)
+    out = Path(options.out)
+    items: list[Item] = []
+    panels: list[Panel] = []
+    try:
+        for i in tqdm(range(N_IMAGES), desc="explaining", unit="dish"):
+            image, target = dishes[i]
+            subject = Subject(f"{i} {model.classes[target]}".replace("/", "-"), image, target, dishes.mask(i))
+            explained = explain_subject(model, subject, methods, None, {"seed": 0})
+            write_explained(out, explained)
+            items.append(explained.item)
+        panels.append(_filters(model))
+        panels.append(class_pictures(model, list(range(len(model.classes))), n_steps=64))
+    finally:
+        if items:
+            page = write_gallery(out / "index.html", "Why does the network see a soup?", _INTRO, items, panels)
+    print(f"done: open {page.resolve()}")
+    if options.open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+_INTRO = (
+    "A small network has learned eleven dishes. Each row asks why it saw what it saw, in five ways. The dishes are "
+    "drawn, so for once the truth is known: the outline shows where the food is, and each answer says how much of it "
+    "lies inside."
+)
+
+
+def _filters(model):
+    """Return what single filters of a middle layer look for."""
+    from ..explain import maximize_activation
+    from ..show import Panel
+
+    channels = range(N_FILTERS)
+    pictures = [maximize_activation(model, LAYER_SHOWN, channel, n_steps=64)[0] for channel in channels]
+    return Panel(
+        "What single filters look for",
+        f"Activation maximization of {N_FILTERS} filters of the layer {LAYER_SHOWN}: gradient ascent from noise.",
+        [(p.permute(1, 2, 0).cpu().numpy(), f"filter {c}") for p, c in zip(pictures, channels, strict=True)],
+    )

@@ -1,0 +1,85 @@
+"""Explain photos by any methods of the catalog: a page, a PNG for each heatmap, and the raw maps."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
+    parser.add_argument(
+        "--method",
+        default="saliency,smooth_grad,integrated_gradients,lime",
+        help="names of the catalog with commas between them, or all (default: %(default)s)",
+    )
+    parser.add_argument("--model", default="foodnet-photos", help="shipped name or weights file (default: %(default)s)")
+    parser.add_argument("--target", help="class to explain (default: the predicted one)")
+    parser.add_argument("--out", default="explained", help="folder for the results (default: %(default)s)")
+    parser.add_argument("--layer", help="layer for the methods that look at one (default: the last convolution)")
+    parser.add_argument("--n-samples", type=int, help="draws of SmoothGrad and LIME")
+    parser.add_argument("--n-steps", type=int, help="points on the path of integrated gradients")
+    parser.add_argument("--noise-level", type=float, help="SmoothGrad's σ as a share of the input's range")
+    parser.add_argument("--batch-size", type=int, help="rows in one call of the model: less needs less memory")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ..errors import UserError
+    from ..show import Item, write_gallery
+    from ..vision.food11 import class_index, find_photos, read_photo, target_of
+    from ..vision.models import load
+    from .explaining import Subject, chosen_methods, device, explain_subject, write_explained
+
+    methods = chosen_methods(options.method)
+    model = load(options.model).to(device())
+    target = None if options.target is None else class_index(options.target)
+    settings = {name: getattr(options, name) for name in ("layer", "n_samples", "n_steps", "noise_level", "batch_size")}
+    settings = {name: value for name, value in settings.items() if value is not None} | {"seed": options.seed}
+    paths = find_photos(options.paths)
+    out = Path(options.out)
+
+    items: list[Item] = []
+    failures = []
+    try:
+        for path, name in tqdm(list(zip(paths, _names(paths), strict=True)), desc="explaining", unit="photo"):
+            try:
+                image = read_photo(path)
+            except UserError as error:
+                if len(paths) == 1:
+                    raise
+                failures.append(str(error))
+                items.append(Item(name, None, error=str(error)))
+                continue
+            explained = explain_subject(
+                model, Subject(name, image, target_of(Path(path.name))), methods, target, settings
+            )
+            write_explained(out, explained)
+            items.append(explained.item)
+    finally:
+        # also after Ctrl-C: what was finished is worth looking at
+        if items:
+            page = write_gallery(out / "index.html", "Photos explained", _intro(options, methods), items)
+    for failure in failures:
+        tqdm.write(f"skipped: {failure}")
+    if len(failures) == len(paths):
+        raise UserError(f"none of the {len(paths)} files could be read as a photo")
+    print(f"{len(items) - len(failures)} photos explained by {len(methods)} methods: open {page}")
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """Return a name for each photo: its stem, numbered where two folders hold the same one."""
+    seen: dict[str, int] = {}
+    names = []
+    for path in paths:
+        seen[path.stem] = seen.get(path.stem, 0) + 1
+        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+    return names
+
+
+def _intro(options: argparse.Namespace, methods: list[str]) -> str:
+    asked = f"the class {options.target}" if options.target else "the class it predicts"
+    return (
+        f"Why does {options.model} give each photo its score for {asked}? {len(methods)} methods answer side by side. "
+        "Where they agree, trust grows; where they do not, ask which question each of them really answers."
+    )

@@ -1,0 +1,317 @@
+"""What attention shows: checked maps, their flow through the layers, and what each head does.
+
+Attentions are stacked as (..., L, H, T, T): layers, heads, queries, keys; in front of them the N sentences of a batch,
+or nothing for one sentence. Attention tells what a head reads, not why the model answered: compare with a gradient.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .contract import check_amount, check_count, described
+
+# ---------------------------------------------------------------------------------------------------------------- maps
+
+
+def attention_maps(attentions: Sequence[Tensor]) -> Tensor:
+    """Stack the attentions that a transformer returns, L × (N, H, T, T), as (N, L, H, T, T), detached and checked.
+
+    Raises ValueError for the empty tuple of a model without eager attention and for rows that do not sum to one.
+    """
+    layers = as_layers(attentions)
+    maps = torch.stack([layer.detach() for layer in layers], dim=1)  # (N, L, H, T, T)
+    check_rows(maps)
+    return maps
+
+
+def as_layers(attentions: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return attentions as a tuple of L ≥ 1 tensors of one shape (N, H, T, T), or say what is missing."""
+    expected = "`attentions` must be one floating tensor (N, H, T, T) per layer"
+    if attentions is None or (not isinstance(attentions, Tensor) and len(attentions) == 0):
+        raise ValueError(
+            f"{expected}, got {'None' if attentions is None else 'none at all'}: load the model with "
+            'attn_implementation="eager" and call it with output_attentions=True'
+        )
+    layers = tuple(attentions)
+    for layer in layers:
+        if not isinstance(layer, Tensor) or not layer.is_floating_point() or layer.ndim != 4:
+            raise ValueError(f"{expected}, got {described(layer)}")
+        if layer.shape != layers[0].shape or layer.shape[-1] != layer.shape[-2] or layer.numel() == 0:
+            raise ValueError(f"{expected}, got {described(layer)} after {described(layers[0])}")
+    return layers
+
+
+def check_rows(maps: Tensor) -> None:
+    """Raise ValueError unless every row of (N, L, H, T, T) is a distribution: not negative, of sum one."""
+    off = torch.maximum((maps.float().sum(-1) - 1).abs(), -maps.float().amin(-1))  # (N, L, H, T)
+    tolerance = max(1e-4, 2 * torch.finfo(maps.dtype).eps)  # rounding each weight moves the sum by at most eps / 2
+    if not (off <= tolerance).all():  # written so that NaN fails too
+        worst = off.nan_to_num(nan=torch.inf).amax(dim=(0, 2, 3))  # (L,)
+        layer = int(worst.argmax())
+        raise ValueError(
+            f"`attentions` must have rows that sum to one, got rows that are off by up to {worst[layer]:.2g} in layer "
+            f"{layer}: call model.eval() first, because dropout changes them in train mode"
+        )
+
+
+def check_stack(attentions: Tensor) -> None:
+    """Raise ValueError unless attentions are floating, finite and of shape (..., L, H, T, T)."""
+    if not isinstance(attentions, Tensor) or not attentions.is_floating_point() or attentions.ndim < 4:
+        raise ValueError(f"`attentions` must be a floating tensor (..., L, H, T, T), got {described(attentions)}")
+    if attentions.shape[-1] != attentions.shape[-2] or attentions.numel() == 0:
+        raise ValueError(f"`attentions` must be (..., L, H, T, T) and not empty, got {tuple(attentions.shape)}")
+    if not attentions.isfinite().all():
+        raise ValueError("`attentions` must be finite, got NaN or infinite values")
+
+
+# ---------------------------------------------------------------------------------------------------------------- flow
+
+
+def attention_rollout(
+    attentions: Tensor, *, residual: float = 0.5, heads: str = "mean", start_layer: int = 0
+) -> Tensor:
+    """Product of all layers' attention: how much of each input token reaches each output token, (..., T, T).
+
+    (..., L, H, T, T) -> Â_L · … · Â_start with Â = residual · I + (1 − residual) · A. heads: "mean", "max" or "min",
+    how A (T, T) is made of the heads; its rows are then divided by their sums. residual: the share that bypasses a
+    layer's attention, 0 to 1. Abnar & Zuidema 2020, arXiv 2005.00928.
+    """
+    check_stack(attentions)
+    check_amount("residual", residual)
+    if residual > 1:
+        raise ValueError(f"`residual` must be between 0 and 1, got {residual!r}")
+    if heads not in ("mean", "max", "min"):
+        raise ValueError(f'`heads` must be "mean", "max" or "min", got {described(heads)}')
+    check_count("start_layer", start_layer, least=0)
+    n_layers, n_tokens = attentions.shape[-4], attentions.shape[-1]
+    if start_layer >= n_layers:
+        raise ValueError(f"`start_layer` must be between 0 and {n_layers - 1}, got {start_layer}")
+    fused = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}[heads](attentions, dim=-3)  # (..., L, T, T)
+    # "max" and "min" leave distributions; a row in which no token is seen by all heads has only its zeros
+    fused = fused / fused.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(fused.dtype).tiny)
+    eye = torch.eye(n_tokens).to(fused)
+    rollout = eye.expand(*attentions.shape[:-4], n_tokens, n_tokens)
+    for layer in range(start_layer, n_layers):
+        rollout = (residual * eye + (1 - residual) * fused[..., layer, :, :]) @ rollout
+    return rollout
+
+
+def gradient_x_attention(scores: Tensor, attentions: Sequence[Tensor]) -> Tensor:
+    """(A · ∂ score / ∂ A)⁺: the attention that speaks for the score, L × (N, H, T, T) -> (N, L, H, T, T).
+
+    scores: (N,), one per sentence, from the forward pass that returned the attentions, with its graph; the graph is
+    kept, so that other scores of the same pass can follow. One backward pass. Chefer et al. 2021, arXiv 2103.15679.
+    """
+    layers = as_layers(attentions)
+    n = len(layers[0])
+    if not isinstance(scores, Tensor) or scores.shape != (n,):
+        raise ValueError(f"`scores` must be a tensor of shape ({n},), one score per sentence, got {described(scores)}")
+    connected = scores.requires_grad and all(layer.requires_grad for layer in layers)
+    gradients = torch.autograd.grad(scores.sum(), layers, retain_graph=True, allow_unused=True) if connected else [None]
+    if any(gradient is None for gradient in gradients):
+        raise ValueError(
+            "`scores` must depend on `attentions` through their graph, got tensors that are not connected: take both "
+            "from one forward pass with gradients enabled"
+        )
+    products = [layer.detach() * gradient for layer, gradient in zip(layers, gradients, strict=True)]
+    return torch.stack(products, dim=1).clamp(min=0)
+
+
+def accumulated_relevance(weighted: Tensor) -> Tensor:
+    """Carry gradient × attention through the layers: R ← R + Ā R from R = I, Ā the mean over heads, (..., T, T).
+
+    weighted: (..., L, H, T, T), as `gradient_x_attention` returns it. Row i tells which input tokens matter for the
+    score through output token i: take the row that the score is read from. Chefer et al. 2021, arXiv 2103.15679.
+    """
+    check_stack(weighted)
+    n_tokens = weighted.shape[-1]
+    relevance = torch.eye(n_tokens).to(weighted).expand(*weighted.shape[:-4], n_tokens, n_tokens)
+    for layer in weighted.mean(dim=-3).unbind(dim=-3):  # (..., T, T)
+        relevance = relevance + layer @ relevance
+    return relevance
+
+
+def attention_entropy(attentions: Tensor, *, mask: Tensor | None = None, normalized: bool = False) -> Tensor:
+    """−Σ A log A of each query in nats: 0 for one token, log T for all alike; (..., L, H, T, T) -> (..., L, H, T).
+
+    mask: (..., T), true for tokens and false for padding, whose own entropy is NaN. normalized: divide by the log of
+    the number of tokens that are no padding, so that 1 means "looks everywhere"; a sentence of one token has 0.
+    """
+    check_stack(attentions)
+    expected = (*attentions.shape[:-4], attentions.shape[-1])
+    mask = torch.ones(expected, dtype=torch.bool) if mask is None else mask
+    if not isinstance(mask, Tensor) or mask.shape != expected:
+        raise ValueError(
+            f"`mask` must be a tensor of shape {expected}, true where there is a token, got {described(mask)}"
+        )
+    mask = mask.to(attentions.device).bool()
+    entropy = torch.special.entr(attentions).sum(dim=-1)  # (..., L, H, T)
+    if normalized:
+        most = mask.sum(dim=-1).clamp(min=2).log()  # (...); log 1 = 0 would divide the 0 of a single token
+        entropy = entropy / most[..., None, None, None]
+    return entropy.where(mask[..., None, None, :], torch.nan)
+
+
+# ----------------------------------------------------------------------------------------------------- what heads do
+
+KINDS = (
+    "previous token", "next token", "same token", "first special", "later special", "punctuation", "same word",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """What stands at each position of one sentence; attention beyond these tokens is padding."""
+
+    words: Sequence[str]  # (n,) equal strings are the same word
+    special: Sequence[bool]  # (n,) true for tokens that the tokenizer added: [CLS], [SEP]
+
+
+@dataclass(frozen=True)
+class HeadStatistics:
+    """The mean share of its attention that each head gives to each kind of token."""
+
+    kinds: tuple[str, ...]  # K names
+    shares: Tensor  # (L, H, K)
+    even: Tensor  # (K,) the share when every token is attended alike: what to compare with
+    n_queries: Tensor  # (K,) tokens that the mean is over; where it is 0, shares and even are NaN
+
+    def table(self) -> str:
+        """Return one line for each head, with what it would be without any preference in the last line."""
+        widths = [max(len(kind), 5) for kind in self.kinds]
+        lines = ["layer  head  " + "  ".join(self.kinds)]
+        for layer, names in enumerate(name_heads(self)):
+            for head, name in enumerate(names):
+                lines.append(f"{layer:5}  {head:4}  {_cells(self.shares[layer, head], widths)}  {name}".rstrip())
+        return "\n".join([*lines, f"{'even':>11}  {_cells(self.even, widths)}"])
+
+
+def _cells(row: Tensor, widths: list[int]) -> str:
+    return "  ".join(f"{value:{width}.2f}" for value, width in zip(row.tolist(), widths, strict=True))
+
+
+def head_statistics(attentions: Sequence[Tensor], tokens: Sequence[TokenInfo]) -> HeadStatistics:
+    """Mean share of attention to the previous, next and same token, specials, punctuation, other uses of the word.
+
+    attentions: one (L, H, T, T) per sentence, or a batch (N, L, H, T, T). Queries are words only: no special token, no
+    punctuation, no padding; for each kind only those that have such a token to look at, so that a rare kind is not
+    diluted. "later special" are all special tokens after the first: both [SEP] of a pair. Kinds overlap (the token
+    before the first word is the first special), so the shares need not sum to one. Clark et al. 2019, arXiv 1906.04341.
+    """
+    sentences = as_sentences(attentions, tokens=tokens)
+    n_layers, n_heads = sentences[0].shape[:2]
+    totals = torch.zeros(n_layers, n_heads, len(KINDS), dtype=torch.float64)
+    even, n_queries = torch.zeros(len(KINDS), dtype=torch.float64), torch.zeros(len(KINDS), dtype=torch.long)
+    for attention, info in zip(sentences, tokens, strict=True):
+        kinds = kinds_of_tokens(info, attention.shape[-1])  # (K, n, n)
+        n = kinds.shape[-1]
+        weights = attention[..., :n, :n].detach().cpu().double()  # (L, H, n, n)
+        totals += torch.einsum("lhij,kij->lhk", weights, kinds.double())
+        even += kinds.sum(dim=(1, 2)) / n
+        n_queries += kinds.any(dim=2).sum(dim=1)
+    return HeadStatistics(KINDS, totals / n_queries, even / n_queries, n_queries)
+
+
+def kinds_of_tokens(info: TokenInfo, n_max: int) -> Tensor:
+    """Return for each kind which key is one for which query: (K, n, n); nothing for queries that are no words."""
+    n = len(info.words)
+    if len(info.special) != n or not 0 < n <= n_max:
+        raise ValueError(
+            f"`tokens` must give as many `special` as `words`, 1 to {n_max} as the attention has, "
+            f"got {len(info.special)} and {n}"
+        )
+    special = torch.tensor([bool(flag) for flag in info.special])
+    punctuation = torch.tensor([is_punctuation(word) for word in info.words]) & ~special
+    word = torch.tensor([info.words.index(word) for word in info.words])  # where it stands for the first time
+    position = torch.arange(n)
+    offset = position - position[:, None]  # (query, key)
+    rank = special.cumsum(0) * special  # 1 for the first special token, 2 for the second, 0 for words
+    ordinary = ~special & ~punctuation
+    kinds = torch.stack(
+        [
+            offset == -1,
+            offset == 1,
+            offset == 0,
+            (rank == 1).expand(n, n),
+            (rank > 1).expand(n, n),
+            punctuation.expand(n, n),
+            (word == word[:, None]) & (offset != 0) & ordinary,
+        ]
+    )
+    return kinds & ordinary[:, None]
+
+
+def is_punctuation(word: str) -> bool:
+    """Tell whether a token consists of punctuation only, in any script."""
+    return word != "" and all(unicodedata.category(character).startswith("P") for character in word)
+
+
+def name_heads(statistics: HeadStatistics, least: float = 0.5) -> list[list[str]]:
+    """Return for layer l and head h what dominates it, as "previous token (0.83)", or "" when nothing does.
+
+    Dominates: at least `least` of the attention, and twice what even attention would give in such short sentences.
+    """
+    check_amount("least", least)
+
+    def name(row: Tensor) -> str:  # (K,)
+        clear = (row >= least) & (row >= 2 * statistics.even)  # False for NaN
+        best = int(row.where(clear, -torch.inf).argmax())
+        return f"{statistics.kinds[best]} ({row[best]:.2f})" if clear[best] else ""
+
+    return [[name(row) for row in rows] for rows in statistics.shares]
+
+
+@dataclass(frozen=True)
+class AntecedentAccuracy:
+    """How often each head's largest attention from a pronoun goes to its antecedent."""
+
+    accuracy: Tensor  # (L, H)
+    chance: float  # the accuracy of guessing among the candidates
+    n: int  # sentences
+
+
+def antecedent_accuracy(
+    attentions: Sequence[Tensor],
+    pronouns: Sequence[int],
+    antecedents: Sequence[int | Sequence[int]],
+    candidates: Sequence[Sequence[int]],
+) -> AntecedentAccuracy:
+    """Share of sentences in which a pronoun's largest attention among the candidates goes to its antecedent.
+
+    attentions: as for `head_statistics`. pronouns: a position in each sentence; antecedents: a position, or several
+    for one of several tokens; candidates: all positions to choose from, those of the antecedent included. A tie counts
+    as its share, so that even attention is exactly at chance. The best of many heads beats chance by luck: choose it on
+    some sentences and report it on others. Clark et al. 2019, arXiv 1906.04341.
+    """
+    sentences = as_sentences(attentions, pronouns=pronouns, antecedents=antecedents, candidates=candidates)
+    total, chance = torch.zeros(sentences[0].shape[:2], dtype=torch.float64), 0.0
+    for attention, pronoun, antecedent, choices in zip(sentences, pronouns, antecedents, candidates, strict=True):
+        right, n = {antecedent} if isinstance(antecedent, int) else set(antecedent), attention.shape[-1]
+        choices = sorted(set(choices))
+        if not right or not right < set(choices) or not all(0 <= position < n for position in [pronoun, *choices]):
+            raise ValueError(
+                f"`candidates` must be positions below {n} with the antecedent and another word among them, got "
+                f"{choices} for the antecedent {sorted(right)} of pronoun {pronoun}"
+            )
+        weights = attention[:, :, pronoun, choices].detach().cpu().double()  # (L, H, candidates)
+        largest = weights == weights.amax(dim=-1, keepdim=True)
+        hits = largest & torch.tensor([position in right for position in choices])
+        total += hits.sum(dim=-1) / largest.sum(dim=-1)
+        chance += len(right) / len(choices)
+    return AntecedentAccuracy(total / len(sentences), chance / len(sentences), len(sentences))
+
+
+def as_sentences(attentions: Sequence[Tensor], **per_sentence: Sequence) -> list[Tensor]:
+    """Return attentions as a list of checked (L, H, T, T), one for each entry of the other arguments."""
+    sentences = list(attentions)
+    for sentence in sentences:
+        check_stack(sentence)
+        if sentence.ndim != 4 or sentence.shape[:2] != sentences[0].shape[:2]:
+            raise ValueError(f"`attentions` must be (L, H, T, T) for each sentence, got {tuple(sentence.shape)}")
+    for name, values in per_sentence.items():
+        if len(values) != len(sentences) or not sentences:
+            raise ValueError(f"`{name}` must have one entry for each of {len(sentences)} sentences, got {len(values)}")
+    return sentences

@@ -1,0 +1,227 @@
+"""Explanations from the gradient of a score with respect to the inputs: what would change it, and how much.
+
+All of them take (model, inputs, target=None) and return the inputs' shape; target None means the predicted class.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .contract import (
+    BATCH_SIZE,
+    Explainer,
+    Model,
+    Target,
+    check_amount,
+    check_count,
+    described,
+    explaining,
+    gaussian,
+    graph_nodes,
+    known_target,
+    like_inputs,
+    score_of_target,
+    slope,
+    weighted_sum,
+)
+
+Baselines = Tensor | float | Sequence[Tensor | float] | None
+
+
+def gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """∂ score / ∂ inputs.
+
+    One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
+    """
+    with explaining(model, inputs, target, batch_size) as chunks:
+        return torch.cat([differentiate(model, x, t) for x, t in chunks])
+
+
+def saliency(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """|∂ score / ∂ inputs|: how much the score moves with each element, in whichever direction.
+
+    One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
+    """
+    return gradient(model, inputs, target, batch_size=batch_size).abs()
+
+
+def input_x_gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """inputs · ∂ score / ∂ inputs: what each element adds to the score, if the model were linear.
+
+    One forward and one backward pass. Shrikumar et al. 2016, arXiv 1605.01713.
+    """
+    return gradient(model, inputs, target, batch_size=batch_size) * inputs.detach()
+
+
+def smooth_grad(
+    model: Model,
+    inputs: Tensor,
+    target: Target = None,
+    *,
+    n_samples: int = 50,
+    noise_level: float = 0.15,
+    explain: Explainer = gradient,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    progress: bool = False,
+) -> Tensor:
+    """Mean of explain(inputs + noise), noise ~ N(0, σ²) with σ = noise_level · (max − min) of each input.
+
+    explain: any explainer, e.g. `saliency`, or `partial(integrated_gradients, n_steps=10)`. A constant input has
+    σ = 0. n_samples forward and backward passes; one more forward pass to predict the class when target is None.
+    Smilkov et al. 2017, arXiv 1706.03825.
+    """
+    check_count("n_samples", n_samples)
+    check_amount("noise_level", noise_level)
+
+    def smoothed(x: Tensor, target: Tensor | None) -> Tensor:  # (n, ...), (n,) -> (n, ...)
+        target = known_target(model, x, target)
+        sigma = noise_level * value_range(x)  # (n, 1, ...)
+        noisy = (x + sigma * noise for noise in gaussian(x, n_samples, seed))  # n_samples × (n, ...)
+        weights = [1 / n_samples] * n_samples
+        return weighted_sum(partial(explain, model), noisy, weights, target, batch_size, progress)
+
+    with explaining(model, inputs, target, batch_size) as chunks:
+        return torch.cat([smoothed(x, t) for x, t in chunks])
+
+
+def integrated_gradients(
+    model: Model,
+    inputs: Tensor,
+    target: Target = None,
+    *,
+    baselines: Baselines = None,
+    n_steps: int = 50,
+    method: str = "midpoint",
+    batch_size: int = BATCH_SIZE,
+    progress: bool = False,
+) -> Tensor:
+    """(inputs − baselines) · ∫₀¹ ∂ score / ∂ inputs at baselines + α (inputs − baselines) dα.
+
+    baselines: a number or a tensor that broadcasts against inputs; None is zeros; a list of them is averaged over.
+    method: "midpoint", "gauss_legendre" or "trapezoid", each with n_steps points on the path. n_steps forward and
+    backward passes per baseline; one more forward pass when target is None. Sundararajan et al. 2017, arXiv 1703.01365.
+    """
+    alphas, weights = path_rule(method, n_steps)
+    references = as_baselines(baselines, inputs)  # B × (N, ...)
+
+    def integrated(x: Tensor, target: Tensor | None, *references: Tensor) -> Tensor:  # (n, ...) -> (n, ...)
+        target = known_target(model, x, target)
+        total = torch.zeros_like(x)
+        for reference in references:
+            path = (reference + alpha * (x - reference) for alpha in alphas)  # n_steps × (n, ...)
+            mean_gradient = weighted_sum(partial(differentiate, model), path, weights, target, batch_size, progress)
+            total += (x - reference) * mean_gradient
+        return total / len(references)
+
+    with explaining(model, inputs, target, batch_size, *references) as chunks:
+        return torch.cat([integrated(x, t, *refs) for x, t, *refs in chunks])
+
+
+def completeness_gap(
+    attribution: Tensor,
+    model: Model,
+    inputs: Tensor,
+    target: Target = None,
+    baselines: Baselines = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Tensor:
+    """Σ attribution − (score(inputs) − score(baselines)), one number per input: (N,). Zero when nothing is left out.
+
+    baselines: as for `integrated_gradients`. Compare it with the score difference: under 1 % is good.
+    """
+    if not isinstance(attribution, Tensor) or len(attribution) != len(inputs):
+        raise ValueError(f"`attribution` must have one row per input, got {described(attribution)}")
+
+    def score_difference(x: Tensor, target: Tensor | None, *references: Tensor) -> Tensor:
+        target = known_target(model, x, target)
+        at_references = sum(score_of_target(model, reference, target) for reference in references) / len(references)
+        return score_of_target(model, x, target) - at_references
+
+    with explaining(model, inputs, target, batch_size, *as_baselines(baselines, inputs)) as chunks:
+        differences = torch.cat([score_difference(x, t, *references) for x, t, *references in chunks])
+    return attribution.flatten(1).sum(dim=1) - differences
+
+
+def guided_backprop(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """The gradient, with every negative gradient that arrives at a ReLU set to zero on its way back.
+
+    A picture of what the filters like rather than of the decision: it hardly changes when the last layers are
+    randomised (Adebayo et al. 2018). Works for ReLU modules, in place or reused, and for functional ReLU; raises
+    ValueError for other activations, where it would be the plain gradient under another name. One forward and one
+    backward pass. Springenberg et al. 2014, arXiv 1412.6806.
+    """
+    with explaining(model, inputs, target, batch_size) as chunks:
+        return torch.cat([differentiate(model, x, t, before_backward=_guide) for x, t in chunks])
+
+
+# ------------------------------------------------------------------------------------------------------------- parts
+
+
+def differentiate(model: Model, x: Tensor, target: Tensor | None, *, before_backward=None) -> Tensor:
+    """∂ score / ∂ x for one batch: (n, ...) -> (n, ...). No gradient of a parameter is computed.
+
+    before_backward: called with the scores (n,) while their graph is alive.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        score = score_of_target(model, x, target)  # (n,)
+        if before_backward is not None:
+            before_backward(score)
+        return slope(score.sum(), x)
+
+
+def value_range(x: Tensor) -> Tensor:
+    """Return max − min of each row: (n, ...) -> (n, 1, ...)."""
+    dims = tuple(range(1, x.ndim))
+    return x.amax(dims, keepdim=True) - x.amin(dims, keepdim=True)
+
+
+def path_rule(method: str, n_steps: int) -> tuple[list[float], list[float]]:
+    """Return the n_steps points in [0, 1] of a quadrature rule and their weights, which sum to 1."""
+    if method not in ("midpoint", "gauss_legendre", "trapezoid"):
+        raise ValueError(f'`method` must be "midpoint", "gauss_legendre" or "trapezoid", got {described(method)}')
+    check_count("n_steps", n_steps, least=2 if method == "trapezoid" else 1)
+    if method == "gauss_legendre":
+        points, weights = np.polynomial.legendre.leggauss(n_steps)  # on [−1, 1]
+        points, weights = (points + 1) / 2, weights / 2
+    elif method == "trapezoid":
+        points, weights = np.linspace(0, 1, n_steps), np.full(n_steps, 1 / (n_steps - 1))
+        weights[[0, -1]] /= 2
+    else:
+        points, weights = (np.arange(n_steps) + 0.5) / n_steps, np.full(n_steps, 1 / n_steps)
+    return points.tolist(), weights.tolist()
+
+
+def as_baselines(baselines: Baselines, inputs: Tensor) -> list[Tensor]:
+    """Return the baselines as a list of tensors like inputs (N, ...)."""
+    several = list(baselines) if isinstance(baselines, list | tuple) else [0.0 if baselines is None else baselines]
+    if not several:
+        raise ValueError("`baselines` must hold at least one baseline, got an empty list")
+    return [like_inputs("baselines", baseline, inputs) for baseline in several]
+
+
+# by the names of their nodes in the graph; sigmoid and softmax are left alone: they are gates and outputs
+_OTHER_ACTIVATIONS = {
+    "LeakyRelu", "RreluWithNoise", "PreluKernel", "Elu", "Celu", "Gelu", "Silu", "Mish", "Hardtanh", "Hardswish",
+    "Softplus", "Tanh", "Threshold", "Clamp", "ClampMin",
+}  # fmt: skip
+
+
+def _guide(score: Tensor) -> None:
+    """Let every ReLU in the graph behind score pass on only the positive part of the gradient that reaches it."""
+    nodes = [(node, re.sub(r"Backward\d*$", "", node.name())) for node in graph_nodes(score)]
+    relus = [node for node, name in nodes if name == "Relu"]
+    others = {name for _, name in nodes} & _OTHER_ACTIVATIONS
+    if not relus or others:
+        got = " and ".join(sorted(others)) or "none at all"
+        raise ValueError(f"`model` must use ReLU as its only activation for guided backpropagation, got {got}")
+    for node in relus:
+        # on the graph instead of on modules: functional, reused and in-place ReLUs are all the same here,
+        # and the hooks vanish with the graph, whatever happens
+        node.register_prehook(lambda gradients: tuple(g.clamp(min=0) for g in gradients))

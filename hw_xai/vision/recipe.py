@@ -1,0 +1,23 @@
+"""What decides a training run. Apart from train.py because the command line shows it without loading torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the trained weights, apart from the data and the number of processes."""
+
+    architecture: str = "foodnet"
+    pretrained: bool = False  # start from ImageNet weights
+    freeze: int = 0  # leading children of model.features that stay as they are
+    epochs: int = 10
+    batch_size: int = 64  # per process
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1  # share of all steps
+    label_smoothing: float = 0.1
+    mix: float = 0.3  # share of batches under mixup or cutmix
+    ema: float = 0.998  # decay of the averaged weights, which are the ones evaluated and saved
+    train_size: int = 96  # random crops look larger than whole photos, so train smaller (arXiv 1906.06423)
+    eval_size: int = 128
+    seed: int = 0

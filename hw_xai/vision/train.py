@@ -1,0 +1,328 @@
+"""Train a food-11 network: every step is a function of (weights, step), so a killed run resumes to the same weights."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from ..errors import UserError
+from ..files import atomic
+from .food11 import CLASSES
+from .models import build, save
+from .preprocess import augmentation, preprocessing
+from .recipe import Recipe
+
+
+@dataclass
+class Progress:
+    """Where a run stands; together with the tensors this is the checkpoint."""
+
+    step: int = 0
+    best: float = -1.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    running: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # loss sum, correct, seen in this epoch
+
+
+def _seed(*numbers: int) -> int:
+    """Mix whole numbers into one seed: neighbouring steps and samples must not share their randomness."""
+    mixed = 0
+    for number in numbers:
+        mixed = ((mixed ^ (number + 1)) * 0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03) % 2**63
+        mixed ^= mixed >> 29
+    return mixed
+
+
+class _Augmented(Dataset):
+    """A dataset whose item (epoch, index) is augmented by a seed of its own, the same in every worker and every run."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe):
+        self.dataset, self.seed, self.augment = dataset, recipe.seed, augmentation(recipe.train_size)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+        epoch, index = key
+        image, target = self.dataset[index]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_seed(self.seed, epoch, index))
+            return self.augment(image), target
+
+
+class _Evaluated(Dataset):
+    """A dataset under `preprocessing`."""
+
+    def __init__(self, dataset: Dataset, size: int):
+        self.dataset, self.preprocess = dataset, preprocessing(size)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image, target = self.dataset[index]
+        return self.preprocess(image), target
+
+
+class _Batches(Sampler):
+    """All batches of a run from `first_step` on, as lists of (epoch, index): one loader serves all epochs."""
+
+    drop_last = True
+
+    def __init__(self, n_images: int, recipe: Recipe, n_processes: int, first_step: int = 0):
+        self.n_images, self.recipe, self.n_processes, self.first_step = n_images, recipe, n_processes, first_step
+        self.batch_size = recipe.batch_size
+        self.steps_per_epoch = max(1, n_images // (recipe.batch_size * n_processes))
+
+    def __len__(self) -> int:
+        return (self.recipe.epochs * self.steps_per_epoch - self.first_step) * self.n_processes
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        first_epoch, skipped = divmod(self.first_step, self.steps_per_epoch)
+        for epoch in range(first_epoch, self.recipe.epochs):
+            shuffled = torch.randperm(self.n_images, generator=_generator(self.recipe.seed, epoch)).tolist()
+            for i in range(skipped * self.n_processes, self.steps_per_epoch * self.n_processes):
+                yield [(epoch, index) for index in shuffled[i * self.batch_size : (i + 1) * self.batch_size]]
+            skipped = 0
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_seed(*numbers))
+
+
+def _optimizer(model: nn.Module, recipe: Recipe, n_steps: int) -> tuple[torch.optim.Optimizer, Callable[[int], float]]:
+    """AdamW without decay on biases and normalization; the learning rate by step: warm-up, then cosine to zero."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    n_warmup = max(1, round(recipe.warmup * n_steps))
+
+    def rate(step: int) -> float:
+        if step < n_warmup:
+            return recipe.lr * (step + 1) / n_warmup
+        share = (step - n_warmup) / max(1, n_steps - n_warmup)
+        return recipe.lr * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * share)).item())
+
+    return torch.optim.AdamW(groups, lr=recipe.lr), rate
+
+
+def _freeze(model: nn.Module, n_children: int) -> list[nn.Module]:
+    """Freeze the first children of model.features; return them, to be kept in eval mode while the rest trains."""
+    if n_children == 0:
+        return []
+    features = getattr(model, "features", None)
+    if not isinstance(features, nn.Sequential) or n_children > len(features):
+        size = len(features) if isinstance(features, nn.Sequential) else "no"
+        raise UserError(f"--freeze must be at most the number of model.features' children ({size}), got {n_children}")
+    return [child.requires_grad_(False) for child in features[:n_children]]
+
+
+@torch.no_grad()
+def confusion(model: Callable, loader: DataLoader, gather: Callable | None = None, n_classes: int = 11) -> Tensor:
+    """Return the confusion matrix (n_classes, n_classes), rows the true class, over batches of (inputs, target)."""
+    matrix = torch.zeros(n_classes, n_classes, dtype=torch.long)
+    for inputs, target in loader:
+        predicted = model(inputs).argmax(1)
+        if gather:
+            predicted, target = gather((predicted, target))
+        matrix += torch.bincount(target.cpu() * n_classes + predicted.cpu(), minlength=n_classes**2).view_as(matrix)
+    return matrix
+
+
+def train(
+    recipe: Recipe,
+    training: Dataset,
+    validation: Dataset,
+    out: str | Path,
+    *,
+    workers: int = 0,
+    checkpoint_every: int = 100,
+    tensorboard: bool = False,
+    progress: bool = True,
+) -> dict:
+    """Train by `recipe` into the folder `out`; resume there when an earlier run of the same recipe was cut off.
+
+    `training` and `validation` give (PIL image, class index). Writes last.pt (the checkpoint), best.safetensors (for
+    `models.load`), history.csv, report.json, curves.png and confusion.png; returns the report. Runs on every device
+    that `accelerate launch` gives it, else on one GPU, else on the CPU.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import DataLoaderConfiguration
+
+    precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    accelerator = Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(even_batches=False))
+    out = Path(out)
+    n_images = len(training)
+    if n_images < recipe.batch_size * accelerator.num_processes:
+        raise UserError(
+            f"training needs at least one batch of {recipe.batch_size} images per process, got {n_images} images: "
+            "give more data or a smaller --batch-size"
+        )
+
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.architecture, pretrained=recipe.pretrained)
+    frozen = _freeze(model, recipe.freeze)
+    model = model.to(memory_format=torch.channels_last)
+    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True).to(accelerator.device)
+
+    steps_per_epoch = _Batches(n_images, recipe, accelerator.num_processes).steps_per_epoch
+    optimizer, rate = _optimizer(model, recipe, recipe.epochs * steps_per_epoch)
+    run = _Run(out, recipe, accelerator.num_processes)
+    state = run.read(model, ema, optimizer)
+    # the optimizer is restored before accelerate wraps it: its state then moves to the device with the parameters
+    model, optimizer = accelerator.prepare(model, optimizer)
+
+    batches = _Batches(n_images, recipe, accelerator.num_processes, state.step)
+    loader = accelerator.prepare(DataLoader(_Augmented(training, recipe), batch_sampler=batches, num_workers=workers))
+    eval_loader = accelerator.prepare(
+        DataLoader(_Evaluated(validation, recipe.eval_size), batch_size=128, num_workers=workers)
+    )
+    mixing = v2.RandomChoice([v2.MixUp(alpha=0.2, num_classes=len(CLASSES)), v2.CutMix(num_classes=len(CLASSES))])
+    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    writer = _tensorboard(out) if tensorboard and accelerator.is_main_process else None
+
+    bar = None
+    try:
+        for inputs, target in loader:
+            epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
+            if bar is None:
+                shown = progress and accelerator.is_main_process
+                text = f"epoch {epoch + 1}/{recipe.epochs}"
+                bar = tqdm(total=steps_per_epoch, initial=step_in_epoch, desc=text, disable=not shown)
+                model.train()
+                for module in frozen:
+                    module.eval()
+            # mixing and dropout draw from here, so that a step's randomness depends on nothing before it
+            torch.manual_seed(_seed(recipe.seed, state.step, accelerator.process_index))
+            for group in optimizer.param_groups:
+                group["lr"] = rate(state.step)
+            hard = target
+            if torch.rand(()) < recipe.mix:
+                inputs, target = mixing(inputs, target)
+            with accelerator.autocast():
+                scores = model(inputs.contiguous(memory_format=torch.channels_last))
+                loss = loss_of(scores, target)
+            optimizer.zero_grad()
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+            ema.update_parameters(accelerator.unwrap_model(model))
+
+            counts = (loss.item() * len(hard), (scores.argmax(1) == hard).sum().item(), len(hard))
+            state.running = [total + more for total, more in zip(state.running, counts, strict=True)]
+            loss_sum, correct, seen = state.running
+            bar.update()
+            bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{correct / seen:.3f}")
+            state.step += 1
+
+            if state.step % steps_per_epoch == 0:
+                bar.close()
+                bar = None
+                matrix = confusion(ema.module.eval(), eval_loader, accelerator.gather_for_metrics)
+                row = {
+                    "epoch": epoch + 1,
+                    "lr": rate(state.step - 1),
+                    "train_loss": loss_sum / seen,
+                    "train_accuracy": correct / seen,
+                    "validation_accuracy": (matrix.diag().sum() / matrix.sum()).item(),
+                }
+                state.history.append(row)
+                state.running = [0.0, 0.0, 0.0]
+                if accelerator.is_main_process:
+                    run.write_epoch(state, ema.module, matrix, writer, progress)
+            if accelerator.is_main_process and (state.step % checkpoint_every == 0 or bar is None):
+                run.write(state, accelerator.unwrap_model(model), ema, optimizer)
+    except KeyboardInterrupt:
+        if accelerator.is_main_process and bar is not None:
+            bar.close()
+            print(f"interrupted: the same command goes on from the last checkpoint in {out}")
+        raise
+    finally:
+        if writer:
+            writer.close()
+    accelerator.wait_for_everyone()
+    return run.report()
+
+
+class _Run:
+    """The files of one run."""
+
+    def __init__(self, out: Path, recipe: Recipe, n_processes: int):
+        self.out, self.recipe, self.n_processes = out, recipe, n_processes
+        self.checkpoint = out / "last.pt"
+
+    def read(self, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+        """Restore an earlier run of the same recipe, if there is one."""
+        if not self.checkpoint.exists():
+            return Progress()
+        saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        now = asdict(self.recipe) | {"processes": self.n_processes}
+        changed = [f"{key} was {saved['recipe'].get(key)}, is {value}" for key, value in now.items()
+                   if saved["recipe"].get(key) != value]  # fmt: skip
+        if changed:
+            raise UserError(
+                f"{self.out} holds a run of another recipe ({'; '.join(changed)}): choose another --out, or delete it"
+            )
+        model.load_state_dict(saved["model"])
+        ema.load_state_dict(saved["ema"])
+        optimizer.load_state_dict(saved["optimizer"])
+        return Progress(**{f.name: saved[f.name] for f in fields(Progress)})
+
+    def write(self, state: Progress, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        content = {
+            "recipe": asdict(self.recipe) | {"processes": self.n_processes},
+            "model": model.state_dict(),
+            "ema": ema.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
+        with atomic(self.checkpoint) as temporary:
+            torch.save(content | asdict(state), temporary)
+
+    def write_epoch(self, state: Progress, model: nn.Module, matrix: Tensor, writer, progress: bool) -> None:
+        """Record one epoch: history, curves, and, when it is the best so far, the weights with their report."""
+        from ..show.figures import confusion_matrix, learning_curves, save_png
+
+        row = state.history[-1]
+        with atomic(self.out / "history.csv") as temporary, temporary.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(row))
+            table.writeheader()
+            table.writerows(state.history)
+        save_png(learning_curves(state.history), self.out / "curves.png")
+        if writer:
+            for key in set(row) - {"epoch"}:
+                writer.add_scalar(key, row[key], row["epoch"])
+        accuracy = row["validation_accuracy"]
+        if progress:
+            tqdm.write(f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, validation accuracy {accuracy:.4f}")
+        if accuracy <= state.best:
+            return
+        state.best = accuracy
+        per_class = (matrix.diag() / matrix.sum(1).clamp(min=1)).tolist()
+        report = {
+            "recipe": asdict(self.recipe),
+            "epoch": row["epoch"],
+            "top1": accuracy,
+            "per_class": dict(zip(CLASSES, per_class, strict=True)),
+            "confusion": matrix.tolist(),
+        }
+        save(model, self.out / "best.safetensors", self.recipe.architecture, top1=f"{accuracy:.4f}")
+        save_png(confusion_matrix(matrix.numpy(), CLASSES), self.out / "confusion.png")
+        with atomic(self.out / "report.json") as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n")
+
+    def report(self) -> dict:
+        return json.loads((self.out / "report.json").read_text())
+
+
+def _tensorboard(out: Path):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError("--tensorboard needs the extra `tensorboard`: pip install 'hw-xai[tensorboard]'") from error
+    return SummaryWriter(out / "tensorboard")

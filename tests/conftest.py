@@ -1,0 +1,90 @@
+"""What many tests need: small networks with everything that gets explainers into trouble, and real photos."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+
+class SmallNet(nn.Module):
+    """(N, 3, 16, 16) -> (N, 5) with BatchNorm, Dropout, in-place and functional ReLU, and a residual connection."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True))
+        self.pool = nn.MaxPool2d(2)
+        self.block = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6))
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(6 * 4 * 4, 5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        x = self.pool(self.stem(inputs))
+        x = nn.functional.relu(x + self.block(x))
+        return self.head(self.dropout(self.pool(x).flatten(1)))
+
+
+def make_small_net() -> SmallNet:
+    """Return a SmallNet in float64 with random weights and BatchNorm statistics of real passes, in training mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = SmallNet().double()
+        for _ in range(20):
+            model(torch.rand(16, 3, 16, 16).double())
+        return model
+
+
+@pytest.fixture
+def small_net() -> SmallNet:
+    return make_small_net()
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    """Three random pictures (3, 3, 16, 16) in [0, 1], float64, smooth enough to have superpixels."""
+    coarse = torch.rand(3, 3, 5, 5, generator=torch.Generator().manual_seed(1)).double()
+    return nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear", align_corners=True)
+
+
+def draw_squares(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return noise pictures (n, 3, 16, 16) with a bright 5×5 square in one of five places, and which one it is."""
+    source = torch.Generator().manual_seed(seed)
+    pictures = 0.3 * torch.rand((n, 3, 16, 16), generator=source).double()
+    places = torch.randint(5, (n,), generator=source)
+    for picture, place in zip(pictures, places.tolist(), strict=True):
+        top, left = [(1, 1), (1, 10), (10, 1), (10, 10), (5, 5)][place]
+        picture[:, top : top + 5, left : left + 5] += 0.6
+    return pictures, places
+
+
+@pytest.fixture(scope="session")
+def squares() -> Callable[..., tuple[Tensor, Tensor]]:
+    return draw_squares
+
+
+@pytest.fixture(scope="session")
+def trained_net() -> SmallNet:
+    """A SmallNet that says where the square of `squares` is, in eval mode."""
+    model = make_small_net()
+    pictures, places = draw_squares(512, seed=0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for step in range(100):
+            rows = slice(step % 8 * 64, step % 8 * 64 + 64)
+            loss = nn.functional.cross_entropy(model(pictures[rows]), places[rows])
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():  # by hand: importing torch.optim takes longer than all of this
+                for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                    parameter -= 0.1 * gradient
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder that HW_XAI_PHOTOS names, with real photos."""
+    folder = os.environ.get("HW_XAI_PHOTOS")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("HW_XAI_PHOTOS does not name a folder of photos")
+    return Path(folder)

@@ -1,0 +1,176 @@
+"""Training is a function of (weights, step), and what ships keeps what the table of the README promises."""
+
+import socket
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hw_xai.errors import UserError
+from hw_xai.files import shipped
+from hw_xai.language import train
+from hw_xai.language.bert import load_bert
+from hw_xai.language.corpus import reading_examples, reading_passages, training_sentences
+from hw_xai.language.masks import fill_mask
+from hw_xai.language.reading import answer, exact_match
+from hw_xai.language.train import IGNORED, SPECIAL, BertRecipe, MaskedBatches, ReaderRecipe, ReadingBatches
+
+TINY = BertRecipe(sentences=60, layers=1, width=16, heads=2, steps=6, batch_size=4)
+TINY_READER = ReaderRecipe(examples=40, steps=4, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    return list(training_sentences(300, seed=1))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(sentences):
+    return train.build_tokenizer(sentences)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train.train_bert(TINY, tmp_path_factory.mktemp("bert"), progress=False)
+
+
+def weights(folder):
+    return load_bert(folder).model.state_dict()
+
+
+def assert_equal_weights(one, other):
+    torch.testing.assert_close(weights(one), weights(other), atol=0, rtol=0)
+
+
+# ---- tokenizer and batches ----
+
+
+def test_tokenizer_knows_characters_words_and_letters(tokenizer):
+    assert tuple(tokenizer.convert_ids_to_tokens(range(len(SPECIAL)))) == SPECIAL
+    assert tokenizer.tokenize("The APPLE，蘋果") == ["the", "apple", "，", "蘋", "果"]
+    spelled = tokenizer.tokenize("Xyz7@")
+    assert spelled == ["x", "##y", "##z", "##7", "@"]
+
+
+def test_masks(sentences, tokenizer):
+    batches = MaskedBatches(sentences, tokenizer, replace(TINY, batch_size=64))
+    drawn = [batches(step) for step in range(30)]
+    asked = torch.cat([(b["labels"] != IGNORED).flatten() for b in drawn])
+    ids = torch.cat([torch.where(b["labels"] != IGNORED, b["labels"], b["input_ids"]).flatten() for b in drawn])
+    assert not asked[ids < len(SPECIAL)].any()
+    shown = torch.cat([b["input_ids"].flatten() for b in drawn])[asked]
+    assert (shown == tokenizer.mask_token_id).float().mean().item() == pytest.approx(0.8, abs=0.03)
+    assert (shown == ids[asked]).float().mean().item() == pytest.approx(0.1, abs=0.03)
+    share = {token: asked[ids == tokenizer.convert_tokens_to_ids(token)].float().mean() for token in ("the", "bat")}
+    assert share["the"] < share["bat"]
+    for b in drawn:
+        assert torch.equal(b["attention_mask"], (b["input_ids"] != 0).long())
+        assert b["position_ids"].max() < train.POSITIONS
+    paired = [b for b in drawn if b["token_type_ids"].any()]
+    assert 0 < len(paired) < 15
+    again = batches(3)
+    assert all(torch.equal(again[key], drawn[3][key]) for key in again)
+
+
+def test_answers_are_where_the_labels_say(tokenizer):
+    examples = list(reading_examples(30))
+    batch = ReadingBatches(examples, tokenizer, replace(TINY_READER, batch_size=30))(0)
+    texts = {tuple(tokenizer(e.question, e.passage)["input_ids"]): e.answer for e in examples}
+    for ids, first, last in zip(batch["input_ids"], batch["start_positions"], batch["end_positions"], strict=True):
+        told = texts[tuple(ids[ids != 0].tolist())]
+        assert ids[first : last + 1].tolist() == tokenizer(told, add_special_tokens=False)["input_ids"]
+
+
+# ---- the loop ----
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch, trained):
+    whole, calls = train.masked_loss, []
+
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) > 4:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(train, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(train, "masked_loss", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train.train_bert(TINY, tmp_path, progress=False)
+    monkeypatch.setattr(train, "masked_loss", whole)
+    assert_equal_weights(train.train_bert(TINY, tmp_path, progress=False), trained)
+    with pytest.raises(UserError, match="another recipe .lr was 0.*choose another --out"):
+        train.train_bert(replace(TINY, lr=1.0), tmp_path, progress=False)
+
+
+def test_the_seed_alone_decides(tmp_path, trained):
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    assert_equal_weights(train.train_bert(TINY, tmp_path / "same", progress=False), trained)
+    assert torch.equal(torch.get_rng_state(), state)
+    other = weights(train.train_bert(replace(TINY, seed=1), tmp_path / "other", progress=False))
+    assert any(not torch.equal(other[key], value) for key, value in weights(trained).items() if key in other)
+
+
+def test_the_reader_starts_from_the_model(tmp_path, trained):
+    folder = train.train_reader(TINY_READER, trained, tmp_path, progress=False)
+    reader = load_bert(folder)
+    assert reader.head == "question-answering"
+    example = reading_passages()[0]
+    found = answer(reader, example.question, example.passage)
+    assert found.text == example.passage[found.start : found.end]
+    assert 0 <= found.probability <= 1
+
+
+def test_transformers_alone_reads_the_folder(trained):
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    model = AutoModelForMaskedLM.from_pretrained(trained, local_files_only=True)
+    assert model.dtype == torch.float32
+    assert len(AutoTokenizer.from_pretrained(trained, local_files_only=True)) == model.config.vocab_size
+
+
+# ---- what ships ----
+
+
+@pytest.fixture(scope="module")
+def built_in():
+    def refuse(*_, **__):
+        raise OSError("no network in this test")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield load_bert(), load_bert("built-in-reader")
+
+
+def test_it_is_small():
+    folders = [shipped("bert-built-in"), shipped("bert-built-in-reader")]
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 6_000_000
+
+
+def test_it_fills_in_sensible_words(built_in):
+    bert, _ = built_in
+    for sentence, expected in [
+        ("今天買了[MASK]果來吃", "蘋"),
+        ("媽媽煮了一鍋[MASK]米粥", "小"),
+        ("如[MASK]下雨，我們就不去爬山", "果"),
+        ("The [MASK] flew out of the cave at night.", "bat"),
+        ("We sat on the [MASK] of the river.", "bank"),
+    ]:
+        [prediction] = fill_mask(bert, sentence)
+        assert expected in [token for token, _ in prediction.top(3)], sentence
+
+
+def test_it_tells_senses_apart(built_in):
+    table = train.measure(built_in[0])
+    last = table[-1]
+    assert last["knn"] >= 0.95
+    assert table[0]["knn"] <= 0.55
+    assert last["silhouette"] >= 0.30
+    assert np.mean([last["apple_first"], last["apple_second"]]) >= 0.9
+
+
+def test_it_reads(built_in):
+    assert exact_match(built_in[1], reading_examples(100, seed=1, held_out=True)) >= 0.9
+    assert exact_match(built_in[1], reading_passages()) >= 0.7
