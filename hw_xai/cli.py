@@ -6,10 +6,10 @@ import os
 import sys
 
 from . import __version__
-from .commands import data, demo, explain, train
+from .commands import data, demo, explain, methods, train
 from .errors import UserError
 
-COMMANDS = {"demo": demo, "explain": explain, "data": data, "train": train}
+COMMANDS = {"demo": demo, "explain": explain, "methods": methods, "data": data, "train": train}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,11 +15,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", help="class to explain (default: the predicted one)")
     parser.add_argument("--out", default="explained", help="folder for the results (default: %(default)s)")
     parser.add_argument("--layer", help="layer for the methods that look at one (default: the last convolution)")
-    parser.add_argument("--n-samples", type=int, help="draws of SmoothGrad and LIME")
-    parser.add_argument("--n-steps", type=int, help="points on the path of integrated gradients")
-    parser.add_argument("--noise-level", type=float, help="SmoothGrad's σ as a share of the input's range")
-    parser.add_argument("--batch-size", type=int, help="rows in one call of the model: less needs less memory")
+    parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad and LIME")
+    parser.add_argument("--n-steps", type=count, help="points on the path of integrated gradients")
+    parser.add_argument("--noise-level", type=share, help="SmoothGrad's σ as a share of the input's range")
+    parser.add_argument("--batch-size", type=count, help="rows in one call of the model: less needs less memory")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: %(default)s)")
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got "{text}"')
+    return int(text)
+
+
+def share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 10:
+        raise argparse.ArgumentTypeError(f'must be a number from 0 to 10, got "{text}"')
+    return value
 
 
 def run(options: argparse.Namespace) -> None:
@@ -34,6 +50,7 @@ def run(options: argparse.Namespace) -> None:
     methods = chosen_methods(options.method)
     model = load(options.model).to(device())
     target = None if options.target is None else class_index(options.target)
+    check_layer(model, options.layer)
     settings = {name: getattr(options, name) for name in ("layer", "n_samples", "n_steps", "noise_level", "batch_size")}
     settings = {name: value for name, value in settings.items() if value is not None} | {"seed": options.seed}
     paths = find_photos(options.paths)
@@ -54,8 +71,8 @@ def run(options: argparse.Namespace) -> None:
             explained = explain_subject(
                 model, Subject(name, image, target_of(Path(path.name))), methods, target, settings
             )
-            write_explained(out, explained)
             items.append(explained.item)
+            write_explained(out, explained)
     finally:
         # also after Ctrl-C: what was finished is worth looking at
         if items:
@@ -65,6 +82,17 @@ def run(options: argparse.Namespace) -> None:
     if len(failures) == len(paths):
         raise UserError(f"none of the {len(paths)} files could be read as a photo")
     print(f"{len(items) - len(failures)} photos explained by {len(methods)} methods: open {page}")
+
+
+def check_layer(model, layer: str | None) -> None:
+    """Raise UserError, before anything is computed, when the model has no such layer."""
+    from ..errors import UserError
+    from ..explain.contract import find_layer
+
+    try:
+        find_layer(model, layer)
+    except ValueError as error:
+        raise UserError(str(error).replace("`layer`", "--layer")) from error
 
 
 def _names(paths: list[Path]) -> list[str]:

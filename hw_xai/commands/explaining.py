@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import UserError, nearest
-from ..explain import METHODS, filter_activation, maximize_activation
+from ..explain import METHODS, filter_activation, maximize_activation, record_activations
 from ..explain.catalog import Method
+from ..explain.contract import find_layer
 from ..show import Item, Panel, Tile, overlay, save_picture
 from ..vision.preprocess import preprocessing
 
@@ -61,7 +62,10 @@ def chosen_methods(
 def explain_subject(
     model: nn.Module, subject: Subject, methods: list[str], target: int | None, options: Mapping[str, object]
 ) -> Explained:
-    """Run the methods on one picture. A method that cannot explain this model says so in its tile."""
+    """Run the methods on one picture; a method that cannot explain this model says so in its tile.
+
+    options: keywords for every method that knows them; under a method's name, a mapping of keywords for it alone.
+    """
     inputs = preprocessing()(subject.image)[None].to(device())  # (1, 3, 128, 128)
     with torch.no_grad():
         probabilities = model(inputs)[0].softmax(dim=0).cpu()  # (C,)
@@ -94,7 +98,8 @@ def _tile(
 ) -> tuple[Tile, np.ndarray | None]:
     """Return one method's tile and its raw attribution (C or 1, H, W)."""
     method = METHODS[name]
-    used = {key: value for key, value in options.items() if key in inspect.signature(method.function).parameters}
+    wished = {**options, **options.get(name, {})}
+    used = {key: value for key, value in wished.items() if key in inspect.signature(method.function).parameters}
     start = time.perf_counter()
     try:
         if method.explainer:
@@ -130,12 +135,10 @@ def _tile(
 
 def strongest_channel(model: nn.Module, inputs: Tensor, layer: nn.Module | str | None) -> int:
     """Return the channel of a layer that responds most, on average, to the first input."""
-    from ..explain import record_activations
-
-    with torch.no_grad(), record_activations(model, layer) as seen:
+    module = find_layer(model, layer)
+    with torch.no_grad(), record_activations(model, module) as seen:
         model(inputs[:1])
-    (activation,) = seen.outputs.values()
-    return int(activation[0].flatten(1).mean(1).argmax())
+    return int(seen[module][0].flatten(1).mean(1).argmax())
 
 
 def share_inside(heatmap: np.ndarray, mask: np.ndarray) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import fields
 _HELP = {
     "architecture": "foodnet, classifier (the homework's) or any torchvision backbone, such as resnet18",
     "pretrained": "start from ImageNet weights",
+    "init": "weights file to start from, such as an earlier run's best.safetensors",
     "freeze": "leading children of model.features that stay as they are",
     "epochs": "passes over the training photos",
     "batch_size": "images per step and process",

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from ..errors import nearest
+
 Model = Callable[[Tensor], Tensor]
 Explainer = Callable[..., Tensor]
 Target = int | Tensor | None
@@ -151,7 +153,7 @@ def explaining(
     """
     check_inputs(inputs)
     check_count("batch_size", batch_size)
-    with preserved(model), torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), preserved(model):
         target = as_target(target, len(inputs))
         # a tensor made under inference_mode can never take part in a gradient, its copy can
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()
@@ -274,8 +276,6 @@ def find_layer(model: Model, layer: Layer) -> nn.Module:
     if isinstance(layer, str):
         names = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
         if layer not in names:
-            from ..errors import nearest
-
             kind = type(model).__name__
             raise ValueError(f'`layer` must name a module of {kind}, got "{layer}".{nearest(layer, names)}')
         return names[layer]

@@ -4,7 +4,7 @@ All of them take (model, inputs, target=None) and return the inputs' shape; targ
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -163,7 +163,9 @@ def guided_backprop(model: Model, inputs: Tensor, target: Target = None, *, batc
 # ------------------------------------------------------------------------------------------------------------- parts
 
 
-def differentiate(model: Model, x: Tensor, target: Tensor | None, *, before_backward=None) -> Tensor:
+def differentiate(
+    model: Model, x: Tensor, target: Tensor | None, *, before_backward: Callable[[Tensor], None] | None = None
+) -> Tensor:
     """∂ score / ∂ x for one batch: (n, ...) -> (n, ...). No gradient of a parameter is computed.
 
     before_backward: called with the scores (n,) while their graph is alive.

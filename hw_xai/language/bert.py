@@ -85,7 +85,7 @@ def load_bert(name_or_folder: str | Path = "built-in") -> Bert:
 
     name = str(name_or_folder)
     source = _source(name)
-    with _quiet():
+    with quiet():
         try:
             return _read(name, source)
         except HFValidationError as error:
@@ -202,7 +202,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' reports and loading bars from the user: what matters in them is checked above."""
     from transformers.utils import logging as theirs
 

@@ -9,6 +9,7 @@ class Recipe:
 
     architecture: str = "foodnet"
     pretrained: bool = False  # start from ImageNet weights
+    init: str = ""  # a weights file to start from, instead
     freeze: int = 0  # leading children of model.features that stay as they are
     epochs: int = 10
     batch_size: int = 64  # per process

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..errors import UserError
 from ..files import atomic
 from .food11 import CLASSES
-from .models import build, save
+from .models import build, load, save
 from .preprocess import augmentation, preprocessing
 from .recipe import Recipe
 
@@ -112,6 +112,16 @@ def _optimizer(model: nn.Module, recipe: Recipe, n_steps: int) -> tuple[torch.op
     return torch.optim.AdamW(groups, lr=recipe.lr), rate
 
 
+def _start(recipe: Recipe) -> nn.Module:
+    """Return the network as the run begins."""
+    if not recipe.init:
+        return build(recipe.architecture, pretrained=recipe.pretrained)
+    model, fresh = load(recipe.init), build(recipe.architecture)
+    if model.state_dict().keys() != fresh.state_dict().keys():
+        raise UserError(f"--init {recipe.init} must hold a {recipe.architecture}: name its --architecture")
+    return model
+
+
 def _freeze(model: nn.Module, n_children: int) -> list[nn.Module]:
     """Freeze the first children of model.features; return them, to be kept in eval mode while the rest trains."""
     if n_children == 0:
@@ -153,10 +163,10 @@ def train(
     that `accelerate launch` gives it, else on one GPU, else on the CPU.
     """
     from accelerate import Accelerator
-    from accelerate.utils import DataLoaderConfiguration
 
     precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    accelerator = Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(even_batches=False))
+    # on a CPU accelerate looks for other processes only when it is told that there will be no GPU
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     out = Path(out)
     n_images = len(training)
     if n_images < recipe.batch_size * accelerator.num_processes:
@@ -166,7 +176,7 @@ def train(
         )
 
     torch.manual_seed(recipe.seed)
-    model = build(recipe.architecture, pretrained=recipe.pretrained)
+    model = _start(recipe)
     frozen = _freeze(model, recipe.freeze)
     model = model.to(memory_format=torch.channels_last)
     ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True).to(accelerator.device)

@@ -166,3 +166,16 @@ def test_confusion_counts_by_hand():
     loader = [(torch.tensor([[0.0, 1, 0], [1, 0, 0]]), torch.tensor([1, 2]))]
     matrix = confusion(lambda scores: scores, loader, n_classes=3)
     assert matrix.tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0]]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path):
+    """Two processes on one machine share the batches out and write one set of files."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hw_xai.cli"]
+    run = ["train", "--data", "synthetic", "--synthetic-images", "64", "--epochs", "1"]
+    sizes = ["--batch-size", "8", "--train-size", "32", "--eval-size", "32", "--threads", "1", "--out", str(tmp_path)]
+    subprocess.run([*launch, *run, *sizes], check=True, timeout=600)
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert saved["step"] == 4
+    assert saved["recipe"]["processes"] == 2
+    assert load(tmp_path / "best.safetensors")(torch.rand(1, 3, 32, 32)).shape == (1, 11)

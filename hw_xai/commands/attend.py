@@ -1,0 +1,155 @@
+"""Where does BERT look? One page: every head, what it does, what a hidden word does, nearest tokens of a corpus."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+N_SENTENCES = 120  # of the corpus, for what each head does
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what BERT is to read, in quotes")
+    parser.add_argument("--pair", metavar="TEXT", help="a second text, read together with each sentence")
+    parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (default: %(default)s)")
+    parser.add_argument(
+        "--mask", nargs="+", default=[], metavar="WORD", help="words to hide: the first is asked for, with its changes"
+    )
+    parser.add_argument("--no-search", action="store_true", help="leave out the nearest tokens of the search corpus")
+    parser.add_argument("--out", default="attention", help="folder for the page and pictures (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    from ..language.bert import load_bert
+    from .sentences import encoded_with_notices
+
+    bert = load_bert(options.model)
+    pairs = None if options.pair is None else [options.pair] * len(options.sentences)
+    encoded = encoded_with_notices(bert, options.sentences, pairs)
+    if options.mask:
+        _print_mask(bert, encoded, options.mask)
+    page = write_attention_page(bert, encoded, options.out, masked=options.mask, search=not options.no_search)
+    print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")
+
+
+def write_attention_page(
+    bert, sentences: Sequence, folder: str | Path, masked: Sequence[str] = (), search: bool = True, progress: bool = True
+) -> Path:
+    """Write folder/index.html, and a PNG and SVG of each view, on sentences (texts, or as `encode` gives them)."""
+    from ..explain.attention import attention_rollout
+    from ..language.layers import as_encoded, attentions
+    from ..show.attention_page import SentenceView, write_attention_page
+    from ..show.sentence_figures import write_attention_figures
+    from .masking import MaskPredictions
+    from .searching import index_corpus, nearest_view
+    from .sentences import display_tokens, places_of, shown_name
+
+    encoded = as_encoded(bert, list(sentences))
+    unavailable = []
+    predictions = MaskPredictions() if bert.head == "masked-lm" else None
+    if predictions is None:
+        unavailable.append(f"{shown_name(bert)} has no masked-word head, so it cannot say what it expects at a hidden word.")
+    index = index_corpus(bert, progress) if search else None
+    views = []
+    for e, attention in zip(encoded, attentions(bert, encoded), strict=True):  # (L, H, T, T)
+        rollout = [attention_rollout(attention[: layer + 1]).numpy() for layer in range(len(attention))]
+        views.append(
+            SentenceView(
+                text=" / ".join(e.texts),
+                tokens=display_tokens(bert, e),
+                special=e.special,
+                words=[word.tokens for word in e.words],
+                attention=attention.numpy(),
+                rollout=_stack(rollout),
+                notices=e.notices,
+                masks=None if predictions is None else predictions.view(bert, e),
+                nearest=None if index is None else nearest_view(bert, index, e),
+                asked=places_of(e, masked),
+            )
+        )
+    heads = what_heads_do(bert)
+    page = write_attention_page(
+        Path(folder) / "index.html",
+        shown_name(bert),
+        views,
+        heads,
+        () if predictions is None else predictions.vocabulary,
+        None if index is None else index.corpus,
+        unavailable,
+    )
+    write_attention_figures(folder, views, heads)
+    return page
+
+
+def _stack(arrays: Sequence):
+    import numpy as np
+
+    return np.stack(arrays)
+
+
+def what_heads_do(bert):
+    """Return the statistics of each head over sentences of the search corpus, and of the pronoun set."""
+    from ..explain.attention import TokenInfo, attention_entropy, head_statistics, name_heads
+    from ..language.corpus import search_corpus
+    from ..language.layers import attentions
+    from ..language.tokens import encode
+    from ..show.attention_page import HeadsView
+
+    corpus = search_corpus()
+    encoded = encode(bert, [sentence.text for sentence in corpus[:: math.ceil(len(corpus) / N_SENTENCES)]])
+    known = [e for e in encoded if bert.tokenizer.unk_token_id not in e.ids] or encoded  # a model may know one language
+    found = attentions(bert, known)
+    statistics = head_statistics(found, [TokenInfo(e.tokens, e.special) for e in known])
+    entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
+    pronouns = _pronouns(bert)
+    return HeadsView(
+        kinds=statistics.kinds,
+        shares=statistics.shares.numpy(),
+        even=statistics.even.numpy(),
+        names=name_heads(statistics),
+        entropy=entropy.numpy(),
+        n_sentences=len(known),
+        pronouns=pronouns.accuracy.numpy() if pronouns else None,
+        pronoun_chance=pronouns.chance if pronouns else 0.0,
+        n_pronouns=pronouns.n if pronouns else 0,
+    )
+
+
+def _pronouns(bert):
+    """Return how often each head's largest attention from a pronoun to a word before it goes to its noun."""
+    from ..explain.attention import antecedent_accuracy, is_punctuation
+    from ..language.corpus import pronoun_sentences
+    from ..language.layers import attentions
+    from ..language.tokens import encode, tokens_between
+
+    cases = pronoun_sentences()
+    encoded = encode(bert, [case.text for case in cases])
+    kept, places, nouns, candidates = [], [], [], []
+    for case, e in zip(cases, encoded, strict=True):
+        if bert.tokenizer.unk_token_id in e.ids:
+            continue
+        place = tokens_between(e, case.pronoun_start, case.pronoun_start + len(case.pronoun))[0]
+        noun = tokens_between(e, case.antecedent_start, case.antecedent_start + len(case.antecedent))
+        before = [t for t in range(place) if not e.special[t] and not is_punctuation(e.tokens[t])]
+        if set(noun) < set(before):
+            kept.append(e)
+            places.append(place)
+            nouns.append(noun)
+            candidates.append(before)
+    return antecedent_accuracy(attentions(bert, kept), places, nouns, candidates) if kept else None
+
+
+def _print_mask(bert, encoded: Sequence, words: Sequence[str]) -> None:
+    """Print what is expected at the first word, alone and with the others hidden as well."""
+    from ..language.masks import fill_mask, mask_what_if
+
+    for e in encoded:
+        print(" / ".join(e.texts))
+        if len(words) == 1:
+            for prediction in fill_mask(bert, e, words[0]):
+                rows = [f"  {token:<16} {p:7.1%}" for token, p in prediction.top()]
+                print(f"{prediction.hidden} is hidden:", *rows, sep="\n")
+        for change in mask_what_if(bert, e, words[0], words[1:]) if words[1:] else ():
+            print(f"{change.before.hidden} is hidden; then {', '.join(words[1:])} as well:")
+            for token, before, after in change.changes():
+                print(f"  {token:<16} {before:7.1%} → {after:7.1%}")

@@ -1,0 +1,225 @@
+"""Class activation maps from one pass: which places of a layer's maps speak for the class.
+
+All take (model, inputs, target=None, layer=None): inputs (N, C, H, W) -> (N, 1, H, W), the maps of the layer weighted,
+summed over its channels and enlarged bilinearly; other numbers of dimensions alike. The layer is a module of the model
+or its dotted path; None is `last_map`.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .contract import (
+    BATCH_SIZE,
+    Layer,
+    Model,
+    Recording,
+    Target,
+    described,
+    explaining,
+    find_layer,
+    hooked,
+    last_convolution,
+    record,
+    resolve_target,
+    score_of_target,
+    scores_of,
+    slope,
+)
+from .gradients import guided_backprop
+
+Weights = Callable[[Tensor, Tensor], Tensor]  # maps (n, K, h, w) and ∂ score / ∂ maps -> weights (n, K, 1, 1)
+
+
+def grad_cam(
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+) -> Tensor:
+    """ReLU(Σₖ wₖ Aₖ), where the weight of a map is the mean of its gradient: wₖ = mean(∂ score / ∂ Aₖ).
+
+    One forward pass and a backward pass down to the layer. Selvaraju et al. 2016, arXiv 1610.02391.
+    """
+
+    def mean_slope(maps: Tensor, slopes: Tensor) -> Tensor:
+        return slopes.mean(dim=spatial(maps), keepdim=True)
+
+    return _weighted_by_slopes(mean_slope, model, inputs, target, layer, batch_size)
+
+
+def grad_cam_plus_plus(
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+) -> Tensor:
+    """ReLU(Σₖ wₖ Aₖ) with wₖ = Σ α · ReLU(g), where g = ∂ score / ∂ Aₖ and α = g² / (2 g² + g³ · Σ Aₖ).
+
+    For maps that are not negative, such as a ReLU's. The formula is that of the score exp(logit), so by itself it is
+    not free of the logits' scale: for small g it tends to wₖ ∝ Σ ReLU(g). One forward pass and a backward pass down to
+    the layer. Chattopadhay et al. 2017, arXiv 1710.11063.
+    """
+
+    def weighted_slope(maps: Tensor, slopes: Tensor) -> Tensor:
+        positive = slopes.clamp(min=0)
+        # α · ReLU(g) without the g² that cancels: 0/0 cannot occur, so no epsilon drowns the slopes of small logits
+        total = maps.sum(dim=spatial(maps), keepdim=True)
+        return (positive / (2 + positive * total)).sum(dim=spatial(maps), keepdim=True)
+
+    return _weighted_by_slopes(weighted_slope, model, inputs, target, layer, batch_size)
+
+
+def cam(
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+) -> Tensor:
+    """Σₖ wₖ Aₖ with the weights of the class in the last linear layer: what each place adds to the score. Signed.
+
+    For networks whose last two steps are the global average of the layer's maps and one nn.Linear: then the mean of
+    the map, plus the bias, is the score. ValueError for others: `grad_cam` is the same up to a factor where both work.
+    One forward pass. Zhou et al. 2015, arXiv 1512.04150.
+    """
+    layer = map_layer(model, layer)
+    head = last_linear(model)
+
+    def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (n, C, H, W) -> (n, 1, H, W)
+        features = []
+        keep = head.register_forward_pre_hook(lambda _, args: features.append(args[0]))
+        with keep, record(model, [layer]) as recording:
+            scores = scores_of(model, x)
+        maps = maps_of(recording, layer, x)  # (n, K, h, w)
+        check_pooled(maps, features, head, scores)
+        weights = head.weight[resolve_target(scores, target)]  # (n, K)
+        return enlarged(weighted_sum_of(maps, weights), x)
+
+    with explaining(model, inputs, target, batch_size) as chunks:
+        return torch.cat([weighted(x, t) for x, t in chunks])
+
+
+def guided_grad_cam(
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+) -> Tensor:
+    """guided_backprop · grad_cam: (N, C, H, W). The fine edges of the one, where the other sees the class. Signed.
+
+    Inherits from guided backprop that it hardly changes when the last layers are randomised, and that it is refused for
+    other activations than ReLU. Two forward and two backward passes. Selvaraju et al. 2016, arXiv 1610.02391.
+    """
+    where = grad_cam(model, inputs, target, layer=layer, batch_size=batch_size)
+    return guided_backprop(model, inputs, target, batch_size=batch_size) * where
+
+
+# ------------------------------------------------------------------------------------------------------------- layers
+
+
+def last_map(model: Model) -> nn.Module:
+    """Return the module behind the last convolution that gives the finished map, before it is pooled or flattened.
+
+    The convolution with all that still works on its maps: normalization, ReLU, the rest of its residual block.
+    FoodNet: `features`; the homework's Classifier: the last ReLU, `cnn.36`; torchvision's ResNets: `layer4`.
+    """
+    convolution = last_convolution(model)
+    *path, _ = next(name for name, module in model.named_modules() if module is convolution).split(".")
+    layer = convolution
+    for depth in range(len(path), 0, -1):  # from the convolution's own parent outwards, up to but not the model
+        parent = model.get_submodule(".".join(path[:depth]))
+        inside = list(parent.modules())
+        if any(map(_ends_maps, inside[inside.index(convolution) + 1 :])):
+            break
+        layer = parent
+    else:
+        parent = model
+    if isinstance(parent, nn.Sequential):
+        siblings = list(parent)
+        for sibling in siblings[siblings.index(layer) + 1 :]:
+            if any(map(_ends_maps, sibling.modules())):
+                break
+            layer = sibling
+    return layer
+
+
+def map_layer(model: Model, layer: Layer) -> nn.Module:
+    """Return the module that `layer` means; None for the last map."""
+    return last_map(model) if layer is None else find_layer(model, layer)
+
+
+def last_linear(model: Model) -> nn.Linear:
+    """Return the linear layer that was registered last; ValueError when there is none."""
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    found = [module for module in modules if isinstance(module, nn.Linear)]
+    if not found:
+        raise ValueError(f"`model` must be a module that ends in one nn.Linear for CAM, got {described(model)}")
+    return found[-1]
+
+
+def check_pooled(maps: Tensor, features: list[Tensor], head: nn.Linear, scores: Tensor) -> None:
+    """Raise ValueError unless scores (n, C) are head(features), and features (n, K) the mean of maps (n, K, h, w)."""
+    if len(features) != 1 or features[0].shape != maps.shape[:2]:
+        got = f"{head.in_features} features"
+    elif not _alike(features[0], maps.mean(dim=spatial(maps))):
+        got = "features that are not the mean of the layer's maps"
+    elif not _alike(scores, nn.functional.linear(features[0], head.weight, head.bias)):
+        got = "scores that are not what that layer returns"
+    else:
+        return
+    expected = f"pool its {maps.shape[1]} maps globally, by their mean, into its last linear layer for CAM"
+    raise ValueError(f"`model` must {expected}, got {got}: use grad_cam, or name another layer")
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool((a - b).abs().max() <= 1e-3 * b.abs().max())
+
+
+def _ends_maps(module: nn.Module) -> bool:
+    kind = type(module).__name__
+    return isinstance(module, nn.Linear | nn.Flatten | nn.LayerNorm) or "Pool" in kind or "Permute" in kind
+
+
+# -------------------------------------------------------------------------------------------------------------- parts
+
+
+def _weighted_by_slopes(
+    weights: Weights, model: Model, inputs: Tensor, target: Target, layer: Layer, batch_size: int
+) -> Tensor:
+    """Return ReLU(Σₖ weightsₖ Aₖ) for all inputs, enlarged to their size."""
+    layer = map_layer(model, layer)
+
+    def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (n, C, H, W) -> (n, 1, H, W)
+        with torch.enable_grad(), starting_at([layer]), record(model, [layer]) as recording:
+            score = score_of_target(model, x, target).sum()
+            maps = maps_of(recording, layer, x)  # (n, K, h, w)
+            slopes = slope(score, maps)
+        maps = maps.detach()
+        return enlarged(weighted_sum_of(maps, weights(maps, slopes)).clamp(min=0), x)
+
+    with explaining(model, inputs, target, batch_size) as chunks:
+        return torch.cat([weighted(x, t) for x, t in chunks])
+
+
+def starting_at(layers: list[nn.Module]):
+    """Let gradients start at the first of the layers, in a `with`: what comes before it needs no graph."""
+
+    def require_grad(module: nn.Module, output: Tensor) -> None:
+        if isinstance(output, Tensor) and output.is_floating_point() and not output.requires_grad:
+            output.requires_grad_()
+
+    return hooked(layers, require_grad)
+
+
+def maps_of(recording: Recording, layer: nn.Module, x: Tensor) -> Tensor:
+    """Return what the layer gave for x (n, C, H, W), checked to be maps (n, K, h, w)."""
+    maps = recording[layer]
+    if maps.ndim != x.ndim or maps.ndim < 3 or len(maps) != len(x):
+        expected = f"maps (N, K, ...) with as many dimensions as the inputs' {tuple(x.shape)}"
+        raise ValueError(f"`layer` must return {expected}, got {described(maps)}")
+    return maps
+
+
+def spatial(maps: Tensor) -> tuple[int, ...]:
+    """Return the dimensions after batch and channels."""
+    return tuple(range(2, maps.ndim))
+
+
+def weighted_sum_of(maps: Tensor, weights: Tensor) -> Tensor:
+    """Return Σₖ wₖ Aₖ: (n, K, h, w), (n, K, ...) -> (n, 1, h, w)."""
+    return (maps * weights.reshape(*maps.shape[:2], *[1] * (maps.ndim - 2))).sum(dim=1, keepdim=True)
+
+
+def enlarged(maps: Tensor, x: Tensor) -> Tensor:
+    """Enlarge maps (n, K, h, w) bilinearly to the size of x (n, C, H, W), corners not aligned."""
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[maps.ndim - 2]
+    return nn.functional.interpolate(maps, x.shape[2:], mode=mode, align_corners=False).to(x)

@@ -1,0 +1,81 @@
+"""Does a model tell the senses of a word apart? The shipped sentences in `sense_report`, beside an untrained twin."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..explain.contract import random_states_preserved
+from ..explain.embeddings import SenseReport, sense_report
+from .bert import Bert
+from .corpus import APPLE_FIRST, APPLE_SECOND, APPLE_SENSES, APPLE_SENTENCES, sense_sets
+from .layers import hidden_states
+from .tokens import encode, tokens_between
+
+
+def untrained(bert: Bert, seed: int = 0) -> Bert:
+    """Return a model of the same shape and tokenizer with random weights: the control."""
+    with random_states_preserved():
+        torch.manual_seed(seed)
+        model = type(bert.model)(bert.model.config)
+    return Bert(f"untrained {bert.name}", model.eval(), bert.tokenizer)
+
+
+def word_vectors(
+    bert: Bert, sentences: Sequence[str], spans: Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, list[int]]:
+    """Return the mean vector of a span of characters in every layer, (L + 1, n, D), and the first token of each."""
+    encoded = encode(bert, sentences)
+    places = [tokens_between(e, *span) for e, span in zip(encoded, spans, strict=True)]
+    states = hidden_states(bert, encoded)
+    vectors = torch.stack([layers[:, list(at)].mean(1) for layers, at in zip(states, places, strict=True)], dim=1)
+    return vectors.numpy(), [at[0] for at in places]
+
+
+def sense_reports(bert: Bert, control: Bert | None = None) -> dict[str, SenseReport]:
+    """Return word -> report: held-out sentences, each judged by its 5 nearest of the train split."""
+    control = control or untrained(bert)
+    reports = {}
+    for word, sentences in sense_sets().items():
+        texts = [s.text for s in sentences]
+        spans = [(s.start, s.start + len(s.word)) for s in sentences]
+        vectors, position = word_vectors(bert, texts, spans)
+        reports[word] = sense_report(
+            vectors,
+            [s.sense for s in sentences],
+            control=word_vectors(control, texts, spans)[0],
+            position=position,
+            train=[s.split == "train" for s in sentences],
+        )
+    return reports
+
+
+def apple_reports(bert: Bert, control: Bert | None = None) -> dict[str, SenseReport]:
+    """Return 蘋 and 果 -> report on the homework's ten sentences, each judged by the nine others."""
+    control = control or untrained(bert)
+    reports = {}
+    for character, places in (("蘋", APPLE_FIRST), ("果", APPLE_SECOND)):
+        spans = [(place, place + 1) for place in places]
+        vectors, position = word_vectors(bert, APPLE_SENTENCES, spans)
+        others = word_vectors(control, APPLE_SENTENCES, spans)[0]
+        reports[character] = sense_report(vectors, APPLE_SENSES, control=others, position=position)
+    return reports
+
+
+def separation_table(bert: Bert, control: Bert | None = None) -> list[dict[str, float]]:
+    """Return for each layer the means over all words, the control's beside them, and 1-NN on the ten sentences."""
+    words = list(sense_reports(bert, control).values())
+    apples = apple_reports(bert, control)
+
+    def mean(side: str, measure: str) -> np.ndarray:
+        return np.mean([getattr(getattr(report, side), measure)[0] for report in words], axis=0)  # of the raw vectors
+
+    columns = {
+        "knn": mean("model", "knn"),
+        "control_knn": mean("control", "knn"),
+        "silhouette": mean("model", "silhouette"),
+        "control_silhouette": mean("control", "silhouette"),
+        "apple_first": apples["蘋"].model.nearest[0],
+        "apple_second": apples["果"].model.nearest[0],
+    }
+    return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
