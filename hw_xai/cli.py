@@ -6,10 +6,20 @@ import os
 import sys
 
 from . import __version__
-from .commands import data, demo, explain, methods, train
+from .commands import attend, bert, data, demo, embed, explain, methods, tokens, train
 from .errors import UserError
 
-COMMANDS = {"demo": demo, "explain": explain, "methods": methods, "data": data, "train": train}
+COMMANDS = {
+    "demo": demo,
+    "explain": explain,
+    "methods": methods,
+    "attend": attend,
+    "embed": embed,
+    "tokens": tokens,
+    "data": data,
+    "train": train,
+    "bert": bert,
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,9 +11,9 @@ N_SENTENCES = 120  # of the corpus, for what each head does
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what BERT is to read, in quotes")
     parser.add_argument("--pair", metavar="TEXT", help="a second text, read together with each sentence")
-    parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (default: %(default)s)")
+    parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (built-in)")
     parser.add_argument(
-        "--mask", nargs="+", default=[], metavar="WORD", help="words to hide: the first is asked for, with its changes"
+        "--mask", nargs="+", default=[], metavar="WORD", help="words to hide: the first is asked for"
     )
     parser.add_argument("--no-search", action="store_true", help="leave out the nearest tokens of the search corpus")
     parser.add_argument("--out", default="attention", help="folder for the page and pictures (default: %(default)s)")
@@ -33,7 +33,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def write_attention_page(
-    bert, sentences: Sequence, folder: str | Path, masked: Sequence[str] = (), search: bool = True, progress: bool = True
+    bert,
+    sentences: Sequence,
+    folder: str | Path,
+    masked: Sequence[str] = (),
+    search: bool = True,
+    progress: bool = True,
 ) -> Path:
     """Write folder/index.html, and a PNG and SVG of each view, on sentences (texts, or as `encode` gives them)."""
     from ..explain.attention import attention_rollout
@@ -48,7 +53,7 @@ def write_attention_page(
     unavailable = []
     predictions = MaskPredictions() if bert.head == "masked-lm" else None
     if predictions is None:
-        unavailable.append(f"{shown_name(bert)} has no masked-word head, so it cannot say what it expects at a hidden word.")
+        unavailable.append(f"{shown_name(bert)} cannot fill in words: choose a masked language model such as built-in.")
     index = index_corpus(bert, progress) if search else None
     views = []
     for e, attention in zip(encoded, attentions(bert, encoded), strict=True):  # (L, H, T, T)

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 METHODS = "lime,saliency,smooth_grad,integrated_gradients,filter_activation"
-OPTIONS = {"seed": 0, "lime": {"n_samples": 500}}  # about 40 superpixels: 500 samples are enough
+OPTIONS = {"seed": 0, "lime": {"n_samples": 400}}  # ten for each of about 40 superpixels
 N_IMAGES = 10
 LAYER_SHOWN = "features.8"  # half-way: textures and parts, not yet dishes
-N_FILTERS = 8
+N_FILTERS = 6
+N_STEPS = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
             items.append(explained.item)
             write_explained(out, explained)
         panels.append(_filters(model))
-        panels.append(class_pictures(model, list(range(len(model.classes))), n_steps=64))
+        panels.append(class_pictures(model, list(range(len(model.classes))), n_steps=N_STEPS))
     finally:
         if items:
             page = write_gallery(out / "index.html", "Why does the network see a soup?", _INTRO, items, panels)
@@ -62,7 +63,7 @@ def _filters(model):
     from ..show import Panel
 
     channels = range(N_FILTERS)
-    pictures = [maximize_activation(model, LAYER_SHOWN, channel, n_steps=64)[0] for channel in channels]
+    pictures = [maximize_activation(model, LAYER_SHOWN, channel, n_steps=N_STEPS)[0] for channel in channels]
     return Panel(
         "What single filters look for",
         f"Activation maximization of {N_FILTERS} filters of the layer {LAYER_SHOWN}: gradient ascent from noise.",

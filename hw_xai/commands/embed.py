@@ -1,7 +1,7 @@
 """What does each layer make of a word? One page: projection, similarities, and whether its senses separate.
 
---sentences: "ten" (the homework's ten of 蘋果), "built-in:WORD" (our sense-labelled set of a word), "passage:N" (question,
-passage and answer of a reading model), or a file with a sentence a line and, after a tab, its sense.
+--sentences: "ten" (the homework's ten of 蘋果), "built-in:WORD" (our sense-labelled set of a word), "passage:N" (a
+question, its passage and answer), or a file with a sentence a line and, after a tab, its sense.
 """
 
 import argparse
@@ -197,7 +197,7 @@ def write_passage_page(bert, number: int, folder: str | Path, method: str = "pca
     from ..language.layers import hidden_states
     from ..language.reading import answer
     from ..language.tokens import encode, tokens_between
-    from ..show.embedding_page import Point, write_embedding_page
+    from ..show.embedding_page import write_embedding_page
     from ..show.sentence_figures import projection_figure, save_figure
     from .sentences import display_tokens, shown_name
 
@@ -215,9 +215,9 @@ def write_passage_page(bert, number: int, folder: str | Path, method: str = "pca
     page = write_embedding_page(
         Path(folder) / "index.html",
         example.question,
-        f"{shown_name(bert)} answers “{found.text}” ({found.probability:.0%}); the answer is “{example.answer}”. Each dot "
-        "is a token of the question, the passage or the answer. In early layers like words meet; see in which layer the "
-        "question finds its context, and where the answer leaves the rest.",
+        f"{shown_name(bert)} answers “{found.text}” ({found.probability:.0%}); the answer is “{example.answer}”. "
+        "Each dot is a token of the question, the passage or the answer. Early layers put like words together; see in "
+        "which layer the question finds its context, and where the answer leaves the rest.",
         points,
         planes,
         np.stack([cosine_similarity(layer) for layer in vectors]),

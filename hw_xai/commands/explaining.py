@@ -113,7 +113,7 @@ def _tile(
     seconds = time.perf_counter() - start
     attribution = attribution[0].detach().float().cpu()
     heatmap = (attribution.sum(0) if method.signed else attribution.amax(0)).numpy()
-    passes = method.passes(**used)
+    passes = method.passes(shape=tuple(inputs.shape[1:]), **used)
     settings = ", ".join(f"{key}={value}" for key, value in used.items() if key not in ("batch_size", "progress"))
     tile = Tile(
         method=name,

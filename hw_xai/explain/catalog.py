@@ -132,7 +132,7 @@ METHODS: dict[str, Method] = {
         resolution="window",
         tuning="window, stride, fill",
         cost=lambda o: Passes(1 + window_count(o.shape, o.window, o.stride), 0),
-        use="Any model: what the score loses when a window is hidden. The fill is an input the model never saw: vary it.",
+        use="Any model: what the score loses when a window is hidden. The fill itself can mislead: try several.",
         paper="Zeiler and Fergus 2013, arXiv 1311.2901",
     ),
     "rise": Method(
@@ -154,7 +154,7 @@ METHODS: dict[str, Method] = {
         locality="local",
         approach="perturbation",
         resolution="superpixel",
-        tuning="segments, fill, n_samples",
+        tuning="segments, fill, n_samples, method",
         cost=lambda o: Passes(shapley_passes(o.method, o.n_samples, o.n_regions), 0),
         use="Any model: a fair share of the score for each region, with standard errors; depends on what hiding shows.",
         paper="Lundberg and Lee 2017, arXiv 1705.07874",

@@ -61,7 +61,8 @@ def like_inputs(name: str, value: Tensor | float, inputs: Tensor) -> Tensor:
     """Return a number or tensor as a tensor of the inputs' shape, dtype and device."""
     check_inputs(inputs)
     try:
-        tensor = torch.as_tensor(value).detach().to(inputs).expand_as(inputs)
+        # with the dtype at once: a Python float would pass through float32 on its way to float64
+        tensor = torch.as_tensor(value, dtype=inputs.dtype, device=inputs.device).detach().expand_as(inputs)
     except (TypeError, RuntimeError, ValueError):
         expected = f"a number or a tensor that broadcasts to the inputs' shape {tuple(inputs.shape)}"
         raise ValueError(f"`{name}` must be {expected}, got {described(value)}") from None

@@ -68,16 +68,17 @@ def inpainted(x: Tensor, hidden: Tensor) -> Tensor:
     """
     import cv2
 
-    low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-    # OpenCV adds up to 1.4 grey levels along edges: harmless on 0 to 65535, not on 0 to 1, where it takes floats too
-    scale = (high - low).clamp(min=torch.finfo(x.dtype).tiny) / 65535
-    levels = ((x - low) / scale).round().cpu().numpy().astype(np.uint16)[0]  # (C, H, W)
-    masks = hidden.expand(-1, len(levels), -1, -1).cpu().numpy().astype(np.uint8)  # (k, C, H, W)
+    picture = x[0].double().cpu().numpy()  # (C, H, W)
+    low, high = picture.min((1, 2), keepdims=True), picture.max((1, 2), keepdims=True)
+    # OpenCV adds up to 1.4 grey levels along edges: nothing on 0 to 65535, more than all on 0 to 1, which it takes too
+    step = np.maximum(high - low, 1e-300) / 65535
+    levels = ((picture - low) / step).round().astype(np.uint16)
+    masks = hidden.expand(len(hidden), *picture.shape).cpu().numpy().astype(np.uint8)  # (k, C, H, W)
     painted = np.empty(masks.shape)
     for row, channel in np.ndindex(masks.shape[:2]):
         level, mask = levels[channel], masks[row, channel]
         painted[row, channel] = level.mean() if mask.all() else cv2.inpaint(level, mask, 3, cv2.INPAINT_TELEA)
-    return torch.from_numpy(painted).to(x) * scale + low
+    return torch.from_numpy(painted * step + low).to(x)
 
 
 _NAMED = {  # the name, what it does, the least dimensions of inputs that it makes sense for

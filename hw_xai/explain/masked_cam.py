@@ -16,6 +16,7 @@ from .contract import (
     Model,
     Target,
     check_amount,
+    check_count,
     described,
     even_chunks,
     explaining,
@@ -46,6 +47,7 @@ def score_cam(
     channels that other libraries take and that makes the weights nearly equal. layer: None is `last_map`. One forward
     pass for the maps and one for each map that is not constant. Wang et al. 2019, arXiv 1910.01279.
     """
+    check_count("batch_size", batch_size)
     layer = map_layer(model, layer)
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
@@ -76,6 +78,7 @@ def sidu(
     layer: None is `last_map`. One forward pass for the maps and one for each different mask. Muddamsetty et al. 2021,
     arXiv 2101.10710.
     """
+    check_count("batch_size", batch_size)
     layer = map_layer(model, layer)
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
@@ -178,6 +181,7 @@ def _fused(
     progress: bool,
 ) -> Tensor:
     """Explain by SISE; keep: αₖ / max α (K,) of a layer, of which at least one is positive -> which to use (K,)."""
+    check_count("batch_size", batch_size)
     if layers is not None and (isinstance(layers, str | nn.Module) or not layers):
         raise ValueError(f"`layers` must be a list of modules or dotted paths, got {described(layers)}")
     named = None if layers is None else [find_layer(model, layer) for layer in layers]
@@ -245,7 +249,7 @@ def seen_through(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield masks (k, 1, H, W), the maps (K, h, w) enlarged and shaped, with the probabilities (k, C) of x ⊙ masks."""
     with progress_bar(len(maps), "masks", progress) as bar:
-        for chunk in even_chunks(len(maps), batch_size) if len(maps) else ():
+        for chunk in even_chunks(len(maps), batch_size):
             masks = shape(enlarged(maps[chunk.start : chunk.stop, None], x))
             yield masks, scores_of(model, x * masks).softmax(dim=1).to(x)
             bar.update(len(chunk))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,12 +55,13 @@ def occlusion(
     hidden elements, True in (k, 1, H, W). One forward pass for each window and one for the input; one more when target
     is None. Zeiler and Fergus 2013, arXiv 1311.2901.
     """
+    check_count("batch_size", batch_size)
 
     def occluded(x: Tensor, target: Tensor | None, fill: Filler) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
         target = known_target(model, x, target)
         covers = [cover.to(x.device) for cover in window_covers(x.shape[1:], window, stride)]
         grid = [len(cover) for cover in covers]
-        map_shape = [1 if axis in channels else size for axis, size in enumerate(x.shape)]
+        map_shape = [size if axis in spatial_axes(x.ndim) else 1 for axis, size in enumerate(x.shape)]
 
         def hidden(chunk: range) -> Tensor:  # (k, 1, H, W)
             return windows_at(covers, chunk).reshape(len(chunk), *map_shape[1:])
@@ -69,7 +71,6 @@ def occlusion(
         return mean_over_windows(drops.reshape(grid), covers).reshape(map_shape).to(x)
 
     with explaining(model, inputs, target, 1) as rows:
-        channels = set(range(1, inputs.ndim)) - set(spatial_axes(inputs.ndim))
         return torch.cat([occluded(x, t, f) for (x, t), f in zip(rows, as_fills(fill, inputs), strict=True)])
 
 
@@ -99,11 +100,12 @@ def window_count(shape: Sequence[int], window: float, stride: float) -> int:
 
 def windows_at(covers: list[Tensor], chunk: range) -> Tensor:
     """Return the windows numbered chunk.start to chunk.stop − 1, row after row: bool (k, H, W)."""
-    places = torch.unravel_index(torch.arange(chunk.start, chunk.stop), [len(cover) for cover in covers])
+    # not torch's unravel_index: its first call imports symbolic algebra, for two seconds
+    places = np.unravel_index(np.asarray(chunk), [len(cover) for cover in covers])
     windows = torch.ones(len(chunk), dtype=torch.bool, device=covers[0].device)
     for cover, place in zip(covers, places, strict=True):
         ones = [1] * (windows.ndim - 1)
-        windows = windows[..., None] & cover[place.to(cover.device)].reshape(len(chunk), *ones, -1)
+        windows = windows[..., None] & cover[torch.from_numpy(place).to(cover.device)].reshape(len(chunk), *ones, -1)
     return windows
 
 
@@ -148,6 +150,7 @@ def rise(
     """
     check_count("n_samples", n_samples)
     check_count("cells", cells)
+    check_count("batch_size", batch_size)
     if isinstance(p, bool) or not isinstance(p, Real) or not 0 < p <= 1:
         raise ValueError(f"`p` must be a number in (0, 1], got {described(p)}")
 
@@ -220,7 +223,7 @@ def shapley(
     target: Target = None,
     *,
     segments: Segments = None,
-    method: str = "kernel",
+    method: str = "permutation",
     n_samples: int = 1000,
     fill: Fill | None = None,
     seed: int = 0,
@@ -231,10 +234,11 @@ def shapley(
 
     (N, C, H, W) -> (N, 1, H, W); the values of an input's regions sum to score(inputs) − score(all hidden), and every
     element of a region gets its whole value. segments: as for `lime`. fill: as for `occlusion`, None for the region's
-    own mean. method: "kernel" is a weighted regression on pairs of a random subset and its complement, good for any
-    n_samples; "permutation" averages over pairs of a random order and its reverse; "exact" takes all subsets, for at
-    most 12 regions. At most n_samples forward passes for each input (2^K for "exact" with K regions); one more when
-    target is None. Štrumbelj and Kononenko 2014; Lundberg and Lee 2017, arXiv 1705.07874.
+    own mean. method: "permutation" averages over pairs of a random order and its reverse, and gives a region without
+    influence exactly 0; "kernel" (Kernel SHAP) is a regression on pairs of a random subset and its complement, with
+    noise of one size on all regions; "exact" takes all subsets, of at most 12 regions. Forward passes for each input
+    with K regions: 2^K for "exact", else at most n_samples, but no fewer than the 2K of one pair of orders; one more
+    when target is None. Štrumbelj and Kononenko 2014, KAIS 41; Lundberg and Lee 2017, arXiv 1705.07874.
     """
     options = {"segments": segments, "method": method, "n_samples": n_samples, "fill": fill, "seed": seed}
     found = shapley_values(model, inputs, target, **options, batch_size=batch_size, progress=progress)
@@ -247,7 +251,7 @@ def shapley_values(
     target: Target = None,
     *,
     segments: Segments = None,
-    method: str = "kernel",
+    method: str = "permutation",
     n_samples: int = 1000,
     fill: Fill | None = None,
     seed: int = 0,
@@ -255,17 +259,18 @@ def shapley_values(
     progress: bool = False,
 ) -> list[ShapleyValues]:
     """Return the values behind `shapley` for each input, with their standard errors. Options as there."""
-    if method not in ESTIMATORS:
-        raise ValueError(f"`method` must be {' or '.join(map(repr, ESTIMATORS))}, got {described(method)}")
+    if method not in tuple(ESTIMATORS):
+        raise ValueError(f'`method` must be "permutation", "kernel" or "exact", got {described(method)}')
     check_count("n_samples", n_samples, least=4)
     check_count("seed", seed, least=0)
+    check_count("batch_size", batch_size)
 
     def shared_out(x: Tensor, target: Tensor | None, regions: Tensor, fill: Filler | None) -> ShapleyValues:
         target = known_target(model, x, target)
         n_regions = int(regions.max()) + 1
         fill = fill or partial(constant, region_means(x, regions))
 
-        def worth(shown: Tensor) -> Tensor:  # which regions are shown (n, K) -> scores (n,)
+        def worth(shown: Tensor, progress: bool = progress) -> Tensor:  # which regions are shown (n, K) -> scores (n,)
             hide = ~shown.to(x.device)
 
             def hidden(chunk: range) -> Tensor:  # (k, *regions.shape[1:])
@@ -274,7 +279,7 @@ def shapley_values(
             scores = hidden_scores(model, x, target, len(shown), hidden, fill, batch_size, progress)
             return scores.double().cpu()
 
-        none_and_all = worth(torch.tensor([[False], [True]]).expand(2, n_regions))  # (2,)
+        none_and_all = worth(torch.tensor([[False], [True]]).expand(2, n_regions), progress=False)  # (2,)
         if n_regions == 1:
             values, errors = none_and_all.diff(), torch.zeros(1)
         else:
@@ -286,6 +291,22 @@ def shapley_values(
         regions = as_regions(segments, inputs)  # N × (1, ...)
         fills = [None] * len(inputs) if fill is None else as_fills(fill, inputs)
         return [shared_out(x, t, r, f) for (x, t), r, f in zip(rows, regions, fills, strict=True)]
+
+
+def by_permutation(
+    worth: Worth, none_and_all: Tensor, n_regions: int, n_samples: int, source: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Show the regions one after the other, in random orders and their reverses; average what each one adds."""
+    n_pairs = max(1, (n_samples - 2) // (2 * (n_regions - 1)))
+    ranks = random_ranks(n_pairs, n_regions, source)
+    ranks = torch.stack([ranks, n_regions - 1 - ranks], dim=1).flatten(0, 1)  # (2·n_pairs, K)
+    shown = ranks[:, None, :] < torch.arange(1, n_regions)[:, None]  # (2·n_pairs, K−1, K): after 1 ... K−1 steps
+    ends = none_and_all.expand(len(ranks), 2)
+    between = worth(shown.flatten(0, 1)).reshape(shown.shape[:2])
+    steps = torch.cat([ends[:, :1], between, ends[:, 1:]], dim=1).diff(dim=1)  # (2·n_pairs, K): what a step adds
+    gains = steps.gather(1, ranks).unflatten(0, (n_pairs, 2)).mean(dim=1)  # (n_pairs, K): what a region adds
+    spread = gains.std(dim=0) if n_pairs > 1 else torch.full((n_regions,), math.nan)
+    return gains.mean(dim=0), spread / math.sqrt(n_pairs)
 
 
 def by_regression(
@@ -313,26 +334,6 @@ def by_regression(
     return total / n_regions + deviations, (correction * pushes.square().sum(dim=1)).sqrt()
 
 
-def by_permutation(
-    worth: Worth, none_and_all: Tensor, n_regions: int, n_samples: int, source: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Show the regions one after the other, in random orders and their reverses; average what each one adds."""
-    n_pairs = (n_samples - 2) // (2 * (n_regions - 1))
-    if n_pairs < 1:
-        raise ValueError(
-            f"`n_samples` must be at least {2 * n_regions} for a pair of orders of {n_regions} regions, got {n_samples}"
-        )
-    ranks = random_ranks(n_pairs, n_regions, source)
-    ranks = torch.stack([ranks, n_regions - 1 - ranks], dim=1).flatten(0, 1)  # (2·n_pairs, K)
-    shown = ranks[:, None, :] < torch.arange(1, n_regions)[:, None]  # (2·n_pairs, K−1, K): after 1 ... K−1 steps
-    ends = none_and_all.expand(len(ranks), 2)
-    between = worth(shown.flatten(0, 1)).reshape(shown.shape[:2])
-    steps = torch.cat([ends[:, :1], between, ends[:, 1:]], dim=1).diff(dim=1)  # (2·n_pairs, K): what a step adds
-    gains = steps.gather(1, ranks).unflatten(0, (n_pairs, 2)).mean(dim=1)  # (n_pairs, K): what a region adds
-    spread = gains.std(dim=0) if n_pairs > 1 else torch.full((n_regions,), math.nan)
-    return gains.mean(dim=0), spread / math.sqrt(n_pairs)
-
-
 def by_enumeration(
     worth: Worth, none_and_all: Tensor, n_regions: int, n_samples: int, source: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -342,13 +343,14 @@ def by_enumeration(
     shown = (torch.arange(2**n_regions)[:, None] >> torch.arange(n_regions)) % 2 == 1  # (2^K, K)
     worths = torch.cat([none_and_all[:1], worth(shown[1:-1]), none_and_all[1:]])
     size = shown.sum(dim=1)
-    weight = torch.tensor([1 / (n_regions * math.comb(n_regions - 1, s)) for s in range(n_regions)]).double()
-    weight_with, weight_without = weight[(size - 1).clamp(min=0)], weight[size.clamp(max=n_regions - 1)]  # (2^K,)
-    weights = torch.where(shown, weight_with[:, None], -weight_without[:, None])  # (2^K, K)
+    # of all K! orders, those that show region k right after a subset of size s are one in so many
+    one_in = torch.tensor([n_regions * math.comb(n_regions - 1, s) for s in range(n_regions)]).double()
+    with_k, without_k = 1 / one_in[(size - 1).clamp(min=0)], 1 / one_in[size.clamp(max=n_regions - 1)]  # (2^K,)
+    weights = torch.where(shown, with_k[:, None], -without_k[:, None])  # (2^K, K)
     return worths @ weights, torch.zeros(n_regions)
 
 
-ESTIMATORS = {"kernel": by_regression, "permutation": by_permutation, "exact": by_enumeration}
+ESTIMATORS = {"permutation": by_permutation, "kernel": by_regression, "exact": by_enumeration}
 
 
 def random_ranks(n: int, n_regions: int, source: torch.Generator) -> Tensor:
@@ -362,8 +364,8 @@ def shapley_passes(method: str, n_samples: int, n_regions: int) -> int:
         return 2
     if method == "exact":
         return 2**n_regions
-    block = 2 * (n_regions - 1) if method == "permutation" else 2  # a pair of orders, or of subsets
-    return 2 + (n_samples - 2) // block * block
+    pair = 2 * (n_regions - 1) if method == "permutation" else 2  # of orders, or of subsets
+    return 2 + max(1, (n_samples - 2) // pair) * pair
 
 
 # -------------------------------------------------------------------------------------------------------------- parts

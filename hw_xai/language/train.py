@@ -56,10 +56,10 @@ class BertRecipe:
     lr: float = 2e-3
     weight_decay: float = 0.01
     warmup: float = 0.06
-    dropout: float = 0.0
+    dropout: float = 0.1
     masked: float = 0.15  # share of the common tokens that are to be predicted ...
-    masked_rare: float = 0.3  # ... and of the rarest
-    context: float = 0.5  # weight of the second task: from a word that is there, guess the masked ones
+    masked_rare: float = 0.4  # ... and of the rarest
+    context: float = 1.0  # weight of the second task: from a word that is there, guess the masked ones
     seed: int = 0
 
 
@@ -204,9 +204,9 @@ class Pretraining(nn.Module):
     def _context_loss(self, hidden: Tensor, ids: Tensor, labels: Tensor, asked: Tensor) -> Tensor:
         there = self.share[ids] * ~asked  # (N, T), rare words oftener
         rows = asked.any(1) & there.any(1)
-        places = torch.multinomial(there[rows], 2, replacement=True)  # (R, 2)
-        words = hidden[rows].gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))  # (R, 2, D)
-        scores = self.head(words) @ self.model.get_input_embeddings().weight.T + self.bias  # (R, 2, V)
+        places = torch.multinomial(there[rows], 3, replacement=True)  # (R, 3)
+        words = hidden[rows].gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))  # (R, 3, D)
+        scores = self.head(words) @ self.model.get_input_embeddings().weight.T + self.bias  # (R, 3, V)
         log_p = scores.log_softmax(-1).mean(1)  # (R, V)
         labels, asked = labels[rows].clamp(min=0), asked[rows]
         weights = self.share[labels] * asked  # which comma it was need not be known

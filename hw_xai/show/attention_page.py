@@ -98,6 +98,7 @@ def write_attention_page(
         title="Where does BERT look?",
         model=model,
         sentences=sentences,
+        notices=list(dict.fromkeys(notice for sentence in sentences for notice in sentence.notices)),
         heads=heads,
         n_layers=len(heads.names),
         n_heads=len(heads.names[0]),

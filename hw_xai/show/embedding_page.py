@@ -1,4 +1,4 @@
-"""One page on what each layer makes of a word in many sentences: projection, similarities, senses with their controls."""
+"""One page on what each layer makes of a word in many sentences: projection, similarities, senses and controls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,7 +142,7 @@ def _report(report: SenseReport) -> dict:
         return {name: rounded(getattr(separation, name), 3) for name in names}
 
     return {
-        "names": names,
+        "names": list(names.items()),
         "transforms": list(TRANSFORMS),
         "model": side(report.model),
         "control": side(report.control),

@@ -81,7 +81,7 @@ def projection_figure(points: np.ndarray, groups: Sequence[str], captions: Seque
     rows = -(-len(points) // columns)
     figure = sheet(2.3 * columns, 2.6 * rows + 0.4)
     names = list(dict.fromkeys(groups))
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, layer, caption in zip(axes, points, captions, strict=False):
         for name in names:
             x, y = layer[[group == name for group in groups]].T
@@ -91,13 +91,9 @@ def projection_figure(points: np.ndarray, groups: Sequence[str], captions: Seque
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_edgecolor(LINE)
     for number, ax in enumerate(axes):
-        ax.set_visible(number < 0)
-    shown = figure.axes[: len(points)]
-    for number, ax in enumerate(figure.axes):
         ax.set_visible(number < len(points))
-    for number, ax in enumerate(shown):
         ax.set_title(f"layer {number}")
-    figure.legend(*shown[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(8, len(names)))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(8, len(names)))
     return figure
 
 
@@ -108,12 +104,11 @@ def similarity_figure(matrices: np.ndarray, labels: Sequence[str], metric: str) 
     rows = -(-len(matrices) // columns)
     figure = sheet(2.4 * columns + 1.4, 2.5 * rows + 0.3)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    low = min(0.0, float(matrices.min()))
     for number, ax in enumerate(axes):
         ax.set_visible(number < len(matrices))
         if number >= len(matrices):
             continue
-        image = ax.imshow(matrices[number], cmap=_fire(), vmin=low, vmax=float(matrices.max()) or 1)
+        image = ax.imshow(matrices[number], cmap=_fire(), vmin=matrices.min(), vmax=matrices.max())
         ax.set_title(f"layer {number}")
         ax.set_xticks([])
         ax.set_yticks(range(len(labels)), labels if number % columns == 0 else [""] * len(labels), fontsize=6.5)
@@ -131,7 +126,8 @@ def words_figure(words: Sequence[str], methods: Mapping[str, np.ndarray], title:
     signed = over(table(True), PAPER) / 255
     for ax, (name, values) in zip(axes, methods.items(), strict=True):
         largest = max(np.abs(values).max(), 1e-12)
-        inks = [signed[int(round(127 + 127 * value / largest))] for value in values]
+        # a method without signs says how much, not for or against
+        inks = signed[np.round(127 + 127 * values / largest).astype(int)] if values.min() < 0 else "#8a3b12"
         ax.barh(range(len(words)), values, color=inks, edgecolor=LINE, linewidth=0.5)
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.set_yticks(range(len(words)), words)

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from hw_xai.explain import contract, last_convolution, record_activations
-from hw_xai.explain.contract import even_chunks, find_layer, gaussian, hooked, weighted_sum
+from hw_xai.explain.contract import even_chunks, find_layer, gaussian, hooked, like_inputs, weighted_sum
 
 
 @pytest.mark.parametrize(("n", "size", "lengths"), [(50, 16, [12, 13, 13, 12]), (5, 16, [5]), (3, 1, [1, 1, 1])])
@@ -127,3 +127,8 @@ def test_the_namespace_holds_only_what_exists():
 
     assert all(hasattr(hw_xai.explain, name) for name in hw_xai.explain.__all__)
     assert contract.BATCH_SIZE == 16
+
+
+def test_a_number_keeps_its_double_precision():
+    inputs = torch.rand(2, 3, dtype=torch.float64)
+    assert like_inputs("fill", 0.3, inputs)[0, 0].item() == 0.3

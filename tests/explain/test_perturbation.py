@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from captum.attr import KernelShap, Occlusion
+from captum.attr import Occlusion
 from captum.attr import ShapleyValues as CaptumShapleyValues
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from hw_xai.explain.fills import blurred, inpainted
 from hw_xai.explain.perturbation import soft_masks, window_count
 
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-12)
+almost = partial(torch.testing.assert_close, rtol=0, atol=1e-6, check_dtype=False)  # Captum sums up in float32
 PATCHES = torch.arange(16).reshape(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)  # of a picture of 16²
 QUARTERS = torch.arange(4).reshape(2, 2).repeat_interleave(8, 0).repeat_interleave(8, 1)
 
@@ -58,7 +59,7 @@ def test_occlusion_is_the_slow_loop(window, stride, net, pictures):
 
 
 FILLS = [
-    (0.3, lambda x, place: 0.3),
+    (0.25, lambda x, place: 0.25),
     (torch.tensor([0.1, 0.5, 0.9])[:, None, None], lambda x, place: torch.tensor([0.1, 0.5, 0.9])[:, None, None]),
     ("channel_mean", lambda x, place: x.mean((1, 2), keepdim=True)),
     ("blur", lambda x, place: blurred(x[None])[0][place]),
@@ -87,7 +88,7 @@ def test_occlusion_is_captums_where_no_window_is_cut(window, stride, same, net, 
     options = {"sliding_window_shapes": (3, window, window), "strides": (3, stride, stride)}
     expected = Occlusion(net).attribute(pictures, target=2, **options, perturbations_per_eval=16)[:, :1]
     found = occlusion(net, pictures, 2, window=window, stride=stride)
-    close(found[..., :same, :same], expected[..., :same, :same])
+    almost(found[..., :same, :same], expected[..., :same, :same])
 
 
 def test_a_window_as_a_share_of_each_side(net, pictures):
@@ -146,19 +147,26 @@ def test_inpainting_works_in_the_range_of_the_picture(scale, offset):
     assert (((painted - offset) / scale - ramp)[0].abs() < 0.15).all()  # OpenCV given 0 to 1 is wrong by 1.4
 
 
-def test_nothing_hidden_comes_through_the_fills(net, pictures):
-    """What is left to see after hiding everything must not depend on where things were."""
-    everything = torch.ones(1, 1, 16, 16, dtype=torch.bool)
-    close(inpainted(pictures[:1], everything), pictures[:1].mean((2, 3), keepdim=True).expand(1, 3, 16, 16), atol=1e-4)
-    half = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
-    half[..., :8] = True
-    other = torch.where(half, pictures.flip(2), pictures)[:1]
-    assert other.amax() == pictures[0].amax()
-    close(inpainted(other, half)[0, :, :, :8], inpainted(pictures[:1], half)[0, :, :, :8], rtol=0, atol=1e-4)
-    assert (blurred(pictures) - pictures.mean((2, 3), keepdim=True)).std() < (pictures - pictures.mean()).std() / 2
+def test_inpainting_does_not_look_at_what_is_hidden(pictures):
+    half = (torch.arange(16) < 8).expand(1, 1, 16, 16)
+    other = torch.where(half, pictures.flip(2), pictures)[:1]  # of the same range, other on the left
+    almost(inpainted(other, half)[..., :8], inpainted(pictures[:1], half)[..., :8], atol=1e-4)
+    everything = torch.ones_like(half)
+    almost(inpainted(pictures[:1], everything), pictures[:1].mean((2, 3), keepdim=True).expand(1, 3, 16, 16), atol=1e-4)
     constant = torch.full((1, 3, 16, 16), 0.37).double()
+    close(inpainted(constant, half), constant)
+
+
+def test_blur_leaves_nothing_of_the_size_of_a_window():
+    stripes = (torch.arange(64) // 8 % 2).double().expand(1, 3, 64, 64)
+    assert (blurred(stripes) - 0.5)[..., 8:-8].abs().max() < 0.1
+    constant = torch.full((1, 3, 16, 20), 0.37).double()
     close(blurred(constant), constant)
-    close(inpainted(constant, everything & (torch.arange(16) < 5)), constant)
+    picture = torch.rand(1, 1, 9, 12, generator=torch.Generator().manual_seed(0)).double()
+    weights = [torch.tensor([[math.exp(-(((i - j) / side * 10) ** 2) / 2) for j in range(side)] for i in range(side)])
+               for side in (9, 12)]  # fmt: skip
+    down, across = (w.double() / w.double().sum(1, keepdim=True) for w in weights)
+    almost(blurred(picture), down @ picture @ across.T)
 
 
 def test_inpainted_occlusion_of_a_smooth_picture_hides_little(net):
@@ -210,14 +218,12 @@ def test_a_constant_score_is_a_constant_map(pictures):
     close(found, torch.full((3, 1, 16, 16), 7.0).double())
 
 
-def test_masks_are_streamed(monkeypatch, pictures):
-    """However many masks: no more than batch_size of them, or of masked pictures, are ever alive."""
-    made = []
-    matmul = torch.Tensor.__matmul__
-    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: (made.append(matmul(a, b)), made.pop())[1])
-    largest = max(len(masks) for masks in soft_masks(pictures[:1], 8000, 7, 0.5, 0, 16))
-    assert largest == 16
-    assert sum(len(masks) for masks in soft_masks(pictures[:1], 8001, 7, 0.5, 0, 16)) == 8001
+def test_masks_are_streamed_and_batching_changes_none(pictures):
+    sizes = [len(masks) for masks in soft_masks(pictures[:1], 8001, 7, 0.5, 0, 16)]
+    assert max(sizes) == 16
+    assert sum(sizes) == 8001
+    alone, together = (torch.cat(list(soft_masks(pictures[:1], 9, 7, 0.5, 0, size))) for size in (1, 9))
+    close(alone, together)
 
 
 def test_rise_and_occlusion_find_the_square(trained_net, squares):
@@ -251,13 +257,13 @@ def test_exact_values_are_the_definition_over_all_orders(net, pictures):
 
         def worth(shown: set, x=x, segments=segments, n_regions=n_regions) -> float:
             seen = torch.tensor([k in shown for k in range(n_regions)])[segments]
-            return net(torch.where(seen, x, 0.2))[0, 2].item()
+            return net(torch.where(seen, x, 0.25))[0, 2].item()
 
         cached = {frozenset(s): worth(set(s)) for r in range(7) for s in itertools.combinations(range(n_regions), r)}
         expected = slow_shapley(lambda shown, cached=cached: cached[frozenset(shown)], n_regions)
-        (found,) = shapley_values(net, x, 2, segments=segments, method="exact", fill=0.2)
-        close(found.values, torch.tensor(expected).double())
-        close(found.attribution[0].squeeze(), torch.tensor(expected).double()[segments])
+        (found,) = shapley_values(net, x, 2, segments=segments, method="exact", fill=0.25)
+        close(found.values, torch.tensor(expected, dtype=torch.float64))
+        close(found.attribution[0].squeeze(), torch.tensor(expected, dtype=torch.float64)[segments])
         assert found.standard_errors.tolist() == [0] * n_regions
 
 
@@ -308,16 +314,13 @@ def test_samples_converge_to_the_exact_values_as_their_standard_errors_say(metho
 def test_captum_gives_the_same_values(net, pictures):
     x, mask = pictures[:1], QUARTERS[None, None]
     expected = CaptumShapleyValues(net).attribute(x, target=2, feature_mask=mask, perturbations_per_eval=8)
-    close(shapley(net, x, 2, segments=QUARTERS, method="exact", fill=0.0), expected[:, :1])
+    almost(shapley(net, x, 2, segments=QUARTERS, method="exact", fill=0.0), expected[:, :1])
     table = torch.tensor([[1.0, -2.0, 3.0, 0.5]]).double()
     expected = CaptumShapleyValues(interacting).attribute(table, target=0)
-    close(shapley(interacting, table, 0, segments=torch.arange(4), method="exact", fill=0.0), expected)
-    torch.manual_seed(0)
-    kernel = KernelShap(interacting).attribute(table, target=0, n_samples=3000, perturbations_per_eval=100)
-    close(kernel.double(), expected, rtol=0, atol=0.15)
+    almost(shapley(interacting, table, 0, segments=torch.arange(4), method="exact", fill=0.0), expected)
     for method in ("kernel", "permutation"):
         found = shapley(interacting, table, 0, segments=torch.arange(4), method=method, fill=0.0, n_samples=3000)
-        close(found, expected, rtol=0, atol=0.05)
+        almost(found, expected, atol=0.05)
 
 
 def test_pairs_make_second_order_interactions_exact():
@@ -328,6 +331,15 @@ def test_pairs_make_second_order_interactions_exact():
     for method in ("kernel", "permutation"):
         found = shapley(products, table, 0, segments=torch.arange(4), method=method, fill=0.0, n_samples=40)
         close(found, expected)
+
+
+def test_a_region_without_influence_gets_nothing():
+    model = lambda rows: interacting(torch.nn.functional.pad(rows[:, :3], (0, 1)))  # noqa: E731  the last is not read
+    table = torch.tensor([[1.0, -2.0, 3.0, 0.5]]).double()
+    for method in ("permutation", "exact"):
+        (found,) = shapley_values(model, table, 0, segments=torch.arange(4), method=method, fill=0.0, n_samples=40)
+        assert abs(found.values[3].item()) < 1e-12
+        assert found.standard_errors[3].item() < 1e-12
 
 
 def test_tokens_of_a_sequence():
@@ -341,10 +353,10 @@ def test_tokens_of_a_sequence():
 def test_one_region_gets_everything_and_few_samples_say_that_they_are_few(net, pictures):
     (found,) = shapley_values(net, pictures[:1], 2, segments=torch.zeros(16, 16).long(), fill=0.0)
     close(found.values[0].item(), found.score - found.hidden_score)
-    (few,) = shapley_values(net, pictures[:1], 2, segments=PATCHES, n_samples=20)
+    (few,) = shapley_values(net, pictures[:1], 2, segments=PATCHES, n_samples=20, method="kernel")
     assert few.standard_errors.isnan().all()
     assert few.values.isfinite().all()
-    (pair,) = shapley_values(net, pictures[:1], 2, segments=PATCHES, n_samples=32, method="permutation")
+    (pair,) = shapley_values(net, pictures[:1], 2, segments=PATCHES, n_samples=20)
     assert pair.standard_errors.isnan().all()
 
 
@@ -358,8 +370,9 @@ def test_one_region_gets_everything_and_few_samples_say_that_they_are_few(net, p
         ("occlusion", {"window": 0.5, "stride": 0.25, "fill": "blur"}),
         ("rise", {"n_samples": 33}),
         ("shapley", {"n_samples": 99}),
-        ("shapley", {"n_samples": 99, "method": "permutation"}),
-        ("shapley", {"n_samples": 32, "method": "permutation"}),
+        ("shapley", {"n_samples": 20}),
+        ("shapley", {"n_samples": 99, "method": "kernel"}),
+        ("shapley", {"n_samples": 4, "method": "kernel"}),
         ("shapley", {"segments": QUARTERS, "method": "exact", "n_regions": 4}),
         ("shapley", {"segments": torch.zeros(16, 16).long(), "n_regions": 1}),
     ],
@@ -419,8 +432,7 @@ def test_mistakes_in_rise_are_told(options, message, small_net, pictures):
     ("options", "message"),
     [
         ({"method": "exact"}, '`segments` must have at most 12 regions for the method "exact", got 16'),
-        ({"method": "guess"}, "`method` must be 'kernel' or 'permutation' or 'exact', got 'guess'"),
-        ({"method": "permutation", "n_samples": 31}, "`n_samples` must be at least 32 for a pair of orders of 16 reg"),
+        ({"method": "guess"}, '`method` must be "permutation", "kernel" or "exact", got \'guess\''),
         ({"n_samples": 3}, "`n_samples` must be an integer of at least 4, got 3"),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
         ({"segments": "slic"}, "`segments` must be None, a function or a LongTensor, got 'slic'"),

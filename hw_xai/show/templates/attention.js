@@ -110,7 +110,7 @@ function describeHead() {
   one("head-note").textContent = head === "rollout"
     ? "The layers multiplied together, half of each kept as it is: how much of each input token (right) has reached each token (left)."
     : head === "mean" ? "The mean hides what single heads do: compare them beside it."
-    : name ? `In our corpus it attends mostly to: ${name}.` : "In our corpus it has no single preference.";
+    : name ? `In our corpus it attends mostly to: ${name}.` : `In our corpus it has no clear preference; most beyond its even share: ${strongest(layer, head)}.`;
   one("layer-shown").textContent = `${layer + 1} of ${nLayers}`;
   one("layer").setAttribute("aria-valuetext", `layer ${layer + 1} of ${nLayers}`);
 }
@@ -159,17 +159,25 @@ data.heads.kinds.forEach((kind, k) => { if (data.heads.even[k] !== null) measure
 measures.entropy = "entropy";
 if (data.heads.pronouns) measures.pronouns = "pronoun finds its noun";
 
+/* what gets most beyond its even share, for a head that nothing dominates */
+function strongest(layer, head) {
+  const { kinds, shares, even } = data.heads, row = shares[layer][head];
+  const best = row.reduce((best, share, k) => (share !== null && share - even[k] > row[best] - even[best] ? k : best), 0);
+  return `${kinds[best]} (${row[best].toFixed(2)})`;
+}
+
 function drawHeads() {
   const measure = one("measure").value, k = Number(measure.split(" ")[1]), { heads } = data;
   const value = (layer, head) => measure === "entropy" ? heads.entropy[layer][head] : measure === "pronouns" ? heads.pronouns[layer][head]
     : measure === "names" ? Number((heads.names[layer][head].match(/\(([\d.]+)\)/) || [0, 0])[1]) : heads.shares[layer][head][k];
   one("measure-note").textContent = measure === "entropy" ? "0: looks at one token; 1: looks everywhere alike"
     : measure === "pronouns" ? `the best of ${nLayers * nHeads} heads beats chance (${heads.chance.toFixed(2)}) by luck alone: check it on sentences of your own`
-    : measure === "names" ? "" : `looking everywhere alike would give ${heads.even[k].toFixed(2)}`;
+    : measure === "names" ? "in grey: no clear preference, only what gets most beyond its even share" : `looking everywhere alike would give ${heads.even[k].toFixed(2)}`;
   const rows = heads.names.map((names, layer) => make("tr", {}, make("th", { scope: "row", textContent: layer + 1 }), ...names.map((name, head) => {
-    const text = measure === "names" ? name.replace(" (", "\n(") : value(layer, head).toFixed(2);
-    const button = make("button", { type: "button", textContent: text || "–", style: { "--p": value(layer, head), "white-space": "pre-line" },
-      dataset: { layer, head }, "aria-label": `Layer ${layer + 1}, head ${head + 1}: ${text || "no single preference"}` });
+    const weak = measure === "names" && name === "";
+    const text = measure === "names" ? (name || strongest(layer, head)).replace(" (", "\n(") : value(layer, head).toFixed(2);
+    const button = make("button", { type: "button", className: weak ? "weak" : "", textContent: text, style: { "--p": value(layer, head), "white-space": "pre-line" },
+      dataset: { layer, head }, "aria-label": `Layer ${layer + 1}, head ${head + 1}: ${weak ? "no clear preference, most: " : ""}${text}` });
     on(button, "click", () => choose(layer, head));
     return make("td", {}, button);
   })));
@@ -335,8 +343,11 @@ async function start() {
   on(document.querySelector(".from"), "mouseleave", () => { state.token = null; drawLines(); });
   for (const id of ["near-layer", "near-by", "near-masked", "near-search"]) on(one(id), "input", drawNearest);
   on(document.querySelector(".bar"), "submit", (event) => event.preventDefault());
-  state.layer = Number(one("layer").value) - 1;
-  state.head = head();
+  /* begin with the head that points most clearly */
+  const entropies = data.heads.entropy.flat(), clearest = entropies.indexOf(Math.min(...entropies));
+  [state.layer, state.head] = [Math.floor(clearest / nHeads), clearest % nHeads];
+  one("layer").value = state.layer + 1;
+  one("head").value = state.head;
   state.sentence = one("sentence") ? Number(one("sentence").value) : 0;
   drawSentence();
   drawHeads();

@@ -22,7 +22,7 @@ function drawPlot() {
 
 function setUpPlot() {
   const plot = one("plot");
-  plot.innerHTML = points.map(() => '<g class="dot" tabindex="-1" role="button"><circle r="7"/><text y="-12"></text></g>').join("");
+  plot.innerHTML = points.map(() => '<g class="dot" tabindex="-1" role="button"><circle class="reach" r="18"/><circle class="seen" r="7"/><text y="-12"></text></g>').join("");
   if (points.length <= 24) plot.classList.add("few");
   all(".dot", plot).forEach((dot, i) => {
     const point = points[i];
@@ -66,15 +66,16 @@ function drawMatrix() {
   one("scale-low").textContent = ends[0].toFixed(2);
   one("scale-high").textContent = ends[1].toFixed(2);
   const body = points.map((point, i) => make("tr", {}, make("th", { title: point.before + point.word + point.after },
-    make("i", { style: { "--group": groupColour(point.group) } }), ...written(point)),
+    make("i", { style: { "--group": groupColour(point.group) } }), n <= 24 ? `${point.label}  ` : "", ...written(point)),
     ...points.map((other, j) => {
       const value = rows[i * n + j], share = Math.min(1, Math.max(0, (value - ends[0]) / (ends[1] - ends[0] || 1)));
       const colour = palette[Math.round(254 * share)];
       return make("td", { textContent: n <= 16 ? value.toFixed(Math.abs(value) < 10 ? 2 : 1) : "", dataset: { i, j },
-        style: { background: `rgb(${colour.join(" ")})`, color: share > 0.55 ? "#1a1208" : "#f4efe9" } });
+        style: { background: `rgb(${colour.join(" ")})`, color: share > 0.68 ? "#1a1208" : "#f4efe9" } });
     })));
   one("matrix").classList.toggle("many", n > 16);
-  one("matrix").replaceChildren(make("tbody", {}, ...body));
+  const head = make("tr", {}, make("th"), ...points.map(({ label }) => make("th", { scope: "col", textContent: n <= 24 ? label : "" })));
+  one("matrix").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
   one("matrix").onmouseover = (event) => {
     const { i, j } = event.target.dataset;
     if (j !== undefined) one("pair").replaceChildren(...written(points[i]), " · ", ...written(points[j]), `: ${rows[i * n + Number(j)].toFixed(3)}`);
@@ -98,7 +99,7 @@ function drawReport() {
   one("position-note").textContent = flat === undefined ? "no such baseline for this measure"
     : `the position in the sentence alone: ${flat.toFixed(2)}; always the most frequent sense: ${controls.most_frequent.toFixed(2)}`;
   const short = (value) => value === null ? "–" : value.toFixed(Math.abs(value) < 10 ? 2 : 1);
-  const names = Object.entries(report.names);
+  const { names } = report;
   const head = make("tr", {}, make("th", { textContent: "layer" }), ...names.map(([, title]) => make("th", { textContent: title })));
   const rows = model.map((_, layer) => make("tr", { className: layer === state.layer ? "on" : "" }, make("th", { textContent: layer }),
     ...names.map(([name]) => make("td", {}, short(report.model[name][v][layer]), make("span", { textContent: `(${short(report.control[name][v][layer])})` })))));
@@ -119,7 +120,7 @@ async function start() {
   setUpPlot();
   setUpGroups();
   if (report) {
-    one("measure").append(...Object.entries(report.names).map(([value, textContent]) => make("option", { value, textContent })));
+    one("measure").append(...report.names.map(([value, textContent]) => make("option", { value, textContent })));
     one("measure").value = "nearest";
     one("transform").append(...report.transforms.map((name, v) => make("option", { value: v, textContent: name })));
     for (const id of ["measure", "transform"]) on(one(id), "input", drawReport);

@@ -1,0 +1,160 @@
+"""hw-xai attend, embed, tokens and bert as their users meet them, on the built-in model or a tiny random one."""
+
+import pytest
+import torch
+
+from hw_xai.cli import main
+from hw_xai.language.bert import load_bert
+
+NURSE = "The nurse is popular with the children because she is kind."
+
+
+@pytest.fixture
+def fails(capsys):
+    """Run the command line, expect exit code 2 and one sentence on stderr, and return the sentence."""
+
+    def run(*arguments: object) -> str:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse's own way out
+            code = stop.code
+        sentence = capsys.readouterr().err.strip().splitlines()[-1]
+        assert code == 2
+        assert "Traceback" not in sentence
+        return sentence
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """A folder with an untrained question-answering model."""
+    from transformers import BertForQuestionAnswering
+
+    folder = tmp_path_factory.mktemp("reader")
+    bert = load_bert("built-in")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertForQuestionAnswering(bert.model.config).save_pretrained(folder)
+    bert.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_attend_writes_one_page_and_pictures(tmp_path, capsys):
+    assert main(["attend", NURSE, "今天買了蘋果來吃", "--mask", "she", "nurse", "--out", str(tmp_path)]) == 2
+    assert '"she" is not in' in capsys.readouterr().err
+    assert main(["attend", NURSE, "--mask", "she", "nurse", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "she is hidden; then nurse as well:" in out
+    assert "→" in out
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "http" not in html.replace("http-equiv", "")
+    assert len(html) < 2e6
+    for name in ("1-all-heads", "1-mean", "1-rollout", "heads"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000
+        assert (tmp_path / f"{name}.svg").stat().st_size > 1000
+
+
+def test_attend_without_a_masked_word_head(tmp_path, reader):
+    arguments = ["attend", "Who is kind?", "--pair", NURSE, "--model", str(reader), "--no-search"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "cannot fill in words" in html
+    assert str(reader) not in html  # where a model lies is nobody else's business
+
+
+def test_a_sentence_that_is_too_long_is_cut_off_with_a_notice(tmp_path, capsys):
+    assert main(["attend", "word " * 400, "--no-search", "--out", str(tmp_path)]) == 0
+    assert "were cut off" in capsys.readouterr().err
+    assert "were cut off" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_unknown_characters_are_named(tmp_path, capsys):
+    assert main(["tokens", "今天買了𠮷來吃", "--method", "occlusion", "--out", str(tmp_path)]) == 0
+    assert "does not know 𠮷" in capsys.readouterr().err
+    assert "does not know 𠮷" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_embed_the_ten_sentences(tmp_path, capsys):
+    assert main(["embed", "--word", "蘋", "--metric", "euclidean", "--out", str(tmp_path)]) == 0
+    assert "untrained control" in capsys.readouterr().out
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "untrained" in html
+    assert "trustworthiness" in html
+    for name in ("projection", "similarity-cosine", "similarity-euclidean"):
+        assert (tmp_path / f"{name}.png").exists()
+        assert (tmp_path / f"{name}.svg").exists()
+
+
+def test_embed_a_file(tmp_path, fails):
+    path = tmp_path / "bank.tsv"
+    rows = ["The bank gave her money.\tmoney\nHe sat by the bank of the river.\triver\n"] * 2
+    path.write_text("".join(rows) + "The bank by the bank was open.\tmoney\n", encoding="utf-8")
+    assert "--occurrence 1" in fails("embed", "--sentences", path, "--word", "bank")
+    assert 'Did you mean "bank"?' in fails("embed", "--sentences", path, "--word", "banks")
+    assert "--word must say" in fails("embed", "--sentences", path)
+    arguments = ["embed", "--sentences", str(path), "--word", "bank", "--occurrence", "2", "--method", "tsne"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert "money" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_embed_without_senses_says_so(tmp_path):
+    path = tmp_path / "apple.txt"
+    path.write_text("今天買了蘋果來吃\n蘋果茶真難喝\n蘋果的股價又跌了\n", encoding="utf-8")
+    assert main(["embed", "--sentences", str(path), "--word", "蘋果", "--out", str(tmp_path)]) == 0
+    assert "write the sense of each sentence behind a tab" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_embed_a_passage(tmp_path, reader):
+    arguments = ["embed", "--sentences", "passage:1", "--model", str(reader), "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '"answer"' in html
+    assert "1884" in html
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["embed", "--word", "梨"], "compared at 蘋, 果 or 蘋果"),
+        (["embed", "--sentences", "built-in:bnak"], 'Did you mean "bank"?'),
+        (["embed", "--sentences", "passage:99"], "must name a question from 1 to"),
+        (["embed", "--sentences", "nowhere.tsv", "--word", "a"], "there is no file nowhere.tsv"),
+        (["embed", "--method", "pac"], "invalid choice"),
+        (["attend", " "], "must hold at least one word"),
+        (["tokens", "a b", "--method", "limes"], 'Did you mean "lime"?'),
+        (["tokens", "a b", "--method", ","], "needs at least one name"),
+        (["tokens", NURSE, "--word", "nurze"], 'Did you mean "nurse"?'),
+        (["tokens", NURSE, "--word", "is"], "--occurrence 1"),
+        (["tokens", "a b", "--n-samples", "0"], "whole number of at least 1"),
+        (["attend", "a", "--model", "./nowhere"], "no folder of a model"),
+        (["bert"], "train|report"),
+    ],
+)
+def test_a_mistake_is_one_sentence(fails, arguments, part):
+    assert part in fails(*arguments)
+
+
+def test_tokens_compares_the_methods(tmp_path):
+    arguments = ["tokens", NURSE, "--word", "she", "--method", "all", "--n-samples", "20", "--n-steps", "20"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for part in ("log P(she)", "Integrated gradients", "LIME", "Occlusion", "the gap is", "Do they agree?"):
+        assert part in html
+    assert (tmp_path / "1-words.png").exists()
+
+
+def test_tokens_by_similarity(tmp_path):
+    arguments = ["tokens", NURSE, "--reference", "The doctor is famous.", "--method", "input-x-gradient"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    assert "similarity to the reference" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_bert_train_and_report(tmp_path, capsys):
+    sizes = ["--sentences", "200", "--steps", "2", "--layers", "1", "--width", "16", "--heads", "2"]
+    assert main(["bert", "train", *sizes, "--out", str(tmp_path)]) == 0
+    assert str(tmp_path / "model") in capsys.readouterr().out
+    assert main(["bert", "report", "--model", str(tmp_path / "model")]) == 0
+    report = capsys.readouterr().out.splitlines()
+    assert len(report) == 2 + 2  # layers 0 and 1
+    assert "(" in report[-1]
