@@ -28,14 +28,16 @@ def fails(capsys):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    """A folder with an untrained question-answering model."""
-    from transformers import BertForQuestionAnswering
+    """A folder with a small untrained question-answering model, which reads 160 tokens."""
+    from transformers import BertConfig, BertForQuestionAnswering
 
     folder = tmp_path_factory.mktemp("reader")
     bert = load_bert("built-in")
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = BertConfig(vocab_size=len(bert.tokenizer), max_position_embeddings=160, pad_token_id=0, **small)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        BertForQuestionAnswering(bert.model.config).save_pretrained(folder)
+        BertForQuestionAnswering(config).save_pretrained(folder)
     bert.tokenizer.save_pretrained(folder)
     return folder
 
@@ -63,9 +65,10 @@ def test_attend_without_a_masked_word_head(tmp_path, reader):
     assert str(reader) not in html  # where a model lies is nobody else's business
 
 
-def test_a_sentence_that_is_too_long_is_cut_off_with_a_notice(tmp_path, capsys):
-    assert main(["attend", "word " * 400, "--no-search", "--out", str(tmp_path)]) == 0
-    assert "were cut off" in capsys.readouterr().err
+def test_a_sentence_that_is_too_long_is_cut_off_with_a_notice(tmp_path, capsys, reader):
+    arguments = ["tokens", "she " * 200, "--model", str(reader), "--method", "gradient", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "reads 160 tokens: the last 42 were cut off" in capsys.readouterr().err
     assert "were cut off" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

@@ -41,11 +41,12 @@ class Sample:
 def run(options: argparse.Namespace) -> None:
     from ..language.bert import load_bert
 
-    passage = options.sentences.startswith("passage:")
-    bert = load_bert(options.model or ("built-in-reader" if passage else "built-in"))
-    if passage:
-        page = write_passage_page(bert, _number(options.sentences), options.out, options.method, options.seed)
+    if options.sentences.startswith("passage:"):
+        number = _number(options.sentences)
+        bert = load_bert(options.model or "built-in-reader")
+        page = write_passage_page(bert, number, options.out, options.method, options.seed)
     else:
+        bert = load_bert(options.model or "built-in")
         sample = read_sample(bert, options.sentences, options.word, options.occurrence)
         page = write_embedding_page(bert, sample, options.out, options.method, options.metric, options.seed)
     print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")
@@ -115,12 +116,13 @@ def _span(encoded, word: str, occurrence: int | None) -> tuple[int, int]:
     """Return the characters of the word; `occurrence` counts only in sentences where it stands more than once."""
     from ..errors import UserError
     from ..language.tokens import token_at
+    from .sentences import in_flags
 
     try:
         tokens = token_at(encoded, word)
     except UserError as error:
         if occurrence is None:
-            raise UserError(str(error).replace("occurrence=1", "--occurrence 1")) from error
+            raise in_flags(error) from error
         tokens = token_at(encoded, word, occurrence)
     return encoded.offsets[tokens[0]][0], encoded.offsets[tokens[-1]][1]
 

@@ -2,7 +2,8 @@
 
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,18 +103,18 @@ def _tile(
     used = {key: value for key, value in wished.items() if key in inspect.signature(method.function).parameters}
     start = time.perf_counter()
     try:
-        if method.explainer:
-            attribution = method.function(model, inputs, torch.tensor([target]), **used)
-        else:
-            channel = strongest_channel(model, inputs, used.get("layer"))
-            used["channel"] = channel
-            attribution = filter_activation(model, inputs, **used)
+        with counted(model) as rows:
+            if method.explainer:
+                attribution = method.function(model, inputs, torch.tensor([target]), **used)
+            else:
+                used["channel"] = strongest_channel(model, inputs, used.get("layer"))
+                attribution = filter_activation(model, inputs, **used)
     except ValueError as error:
         return Tile(name, method.title, None, method.signed, error=str(error)), None
     seconds = time.perf_counter() - start
     attribution = attribution[0].detach().float().cpu()
     heatmap = (attribution.sum(0) if method.signed else attribution.amax(0)).numpy()
-    passes = method.passes(shape=tuple(inputs.shape[1:]), **used)
+    backward = method.passes(shape=tuple(inputs.shape[1:]), **used).backward
     settings = ", ".join(f"{key}={value}" for key, value in used.items() if key not in ("batch_size", "progress"))
     tile = Tile(
         method=name,
@@ -124,13 +125,24 @@ def _tile(
         settings=settings,
         details={
             "explained class": model.classes[target],
-            "passes": f"{passes.forward} forward, {passes.backward} backward",
+            "passes": f"{sum(rows)} forward, {backward} backward",
             "seconds": f"{seconds:.2f}",
             "paper": method.paper,
         },
         inside=None if mask is None else share_inside(heatmap, mask),
     )
     return tile, attribution.numpy()
+
+
+@contextmanager
+def counted(model: nn.Module) -> Iterator[list[int]]:
+    """Yield a list that grows by the number of rows at each forward pass of the model."""
+    rows: list[int] = []
+    handle = model.register_forward_pre_hook(lambda _, arguments: rows.append(len(arguments[0])))
+    try:
+        yield rows
+    finally:
+        handle.remove()
 
 
 def strongest_channel(model: nn.Module, inputs: Tensor, layer: nn.Module | str | None) -> int:
@@ -148,12 +160,9 @@ def share_inside(heatmap: np.ndarray, mask: np.ndarray) -> float | None:
     return float(strength[_resized_mask(mask, heatmap.shape)].sum() / total) if total > 0 else None
 
 
-def class_pictures(model: nn.Module, targets: list[int], seed: int = 0, n_steps: int = 128) -> Panel:
+def class_pictures(model: nn.Module, targets: list[int], **options: object) -> Panel:
     """Return what the network looks for in each class: pictures that raise the class score, from noise."""
-    pictures = [
-        (maximize_activation(model, "", target, seed=seed, n_steps=n_steps)[0], model.classes[target])
-        for target in targets
-    ]
+    pictures = [(maximize_activation(model, "", target, **options)[0], model.classes[target]) for target in targets]
     return Panel(
         "What each class looks like to the network",
         "Activation maximization: gradient ascent from noise, until the picture excites the class score most. "

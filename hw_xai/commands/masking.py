@@ -1,11 +1,14 @@
 """What a masked language model expects at every token, and how hiding a second one moves it: all of it at once."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..explain.contract import BATCH_SIZE, even_chunks
 from ..language.bert import Bert
-from ..language.layers import run
+from ..language.layers import lent, padded
 from ..language.tokens import Encoded
 from ..show.attention_page import MaskView
 
@@ -28,19 +31,16 @@ class MaskPredictions:
         n = len(encoded)
         singles = [(t,) for t in range(n)]
         pairs = [(t, u) for t in range(n) for u in range(t)] if n <= LONGEST_PAIRS else []
-        mask = bert.tokenizer.mask_token
-        hidden = [encoded.put(places, bert.mask_id, mask) for places in singles + pairs]
-        # every row gives the logits of all its tokens: only those of the hidden ones are looked at
-        logits = run(bert, hidden, lambda output, row, length: output.logits[row, :length])
-        alone = torch.stack([found[t] for t, found in enumerate(logits[:n])]).softmax(-1)  # (T, V)
+        expected = list(_expected(bert, encoded, singles + pairs))
+        alone = torch.cat(expected[:n])  # (T, V)
         ids = torch.tensor(encoded.ids)
         candidates = _with_own(alone, alone, ids)  # (T, K)
         found = MaskView(self._renumber(bert, candidates), alone.gather(1, candidates).numpy(), None, None, None)
         if not pairs:
             return found
         after = alone[:, None].repeat(1, n, 1)  # (T, T, V); on the diagonal nothing moves
-        for (t, u), both in zip(pairs, logits[n:], strict=True):
-            after[t, u], after[u, t] = both[t].softmax(-1), both[u].softmax(-1)
+        for (t, u), (at_t, at_u) in zip(pairs, expected[n:], strict=True):
+            after[t, u], after[u, t] = at_t, at_u
         before = alone[:, None].expand_as(after)
         chosen = _with_own(before.flatten(0, 1), after.flatten(0, 1), ids.repeat_interleave(n)).view(n, n, -1)
         return MaskView(
@@ -56,6 +56,17 @@ class MaskPredictions:
         tokens = bert.tokenizer.convert_ids_to_tokens(unique.tolist())
         numbers = torch.tensor([self._numbers.setdefault(token, len(self._numbers)) for token in tokens])
         return numbers[inverse].numpy()
+
+
+def _expected(bert: Bert, encoded: Encoded, hidden: Sequence[tuple[int, ...]]) -> Iterator[Tensor]:
+    """Yield the probabilities (P, V) at the P tokens that each variant hides; the other logits are dropped."""
+    with lent(bert), torch.no_grad():
+        for chunk in even_chunks(len(hidden), BATCH_SIZE):
+            places = [hidden[i] for i in chunk]
+            variants = [encoded.put(p, bert.mask_id, bert.tokenizer.mask_token) for p in places]
+            logits = bert(**padded(bert, variants)).logits
+            for row, p in enumerate(places):
+                yield logits[row, list(p)].softmax(-1).cpu()
 
 
 def _with_own(before: Tensor, after: Tensor, ids: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import UserError
 from ..language.bert import Bert
 from ..language.masks import places
 from ..language.tokens import Encoded, encode
@@ -35,6 +36,11 @@ def display_tokens(bert: Bert, encoded: Encoded) -> list[str]:
         written = text and encoded.ids[t] not in (bert.tokenizer.unk_token_id, bert.tokenizer.mask_token_id)
         shown.append(("##" if token.startswith("##") else "") + text if written else token)
     return shown
+
+
+def in_flags(error: UserError) -> UserError:
+    """Return a mistake told in Python's keywords as one of the command line."""
+    return UserError(str(error).replace("occurrence=1", "--occurrence 1").replace("`occurrence`", "--occurrence"))
 
 
 def places_of(encoded: Encoded, words: Sequence[str]) -> list[int]:

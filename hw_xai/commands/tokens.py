@@ -94,10 +94,15 @@ def write_token_page(
 
 
 def _scores(bert, encoded, methods: Sequence[str], settings: dict[str, int], question: dict):
+    from ..errors import UserError
     from ..language.attribution import question as ask
     from ..show.token_page import SentenceScores
+    from .sentences import in_flags
 
-    asked, score = ask(bert, encoded, **question)
+    try:
+        asked, score = ask(bert, encoded, **question)
+    except UserError as error:
+        raise in_flags(error) from error
     views, explained = [], None
     for method in methods:
         view, found = _view(bert, asked, score, method, settings)

@@ -111,9 +111,10 @@ def sise(
 ) -> Tensor:
     """Maps of several layers as masks, fused from the fine to the coarse: details only where deeper layers agree.
 
-    In each layer the maps whose mean gradient αₖ of the class's probability exceeds mu · max α are enlarged and
-    stretched to masks mₖ; they give V = Σₖ p(inputs ⊙ mₖ) · mₖ / Σmₖ, stretched. Then E = V of the first layer and,
-    layer after layer, E ← (E + V) where V is above Otsu's threshold, else 0. A layer that keeps no map is left out.
+    In each layer the maps that are not constant and whose mean gradient αₖ of the class's probability exceeds
+    mu · max α are enlarged and stretched to masks mₖ; they give V = Σₖ p(inputs ⊙ mₖ) · mₖ / Σmₖ, stretched. Then
+    E = V of the first layer and, layer after layer, E ← E + V where V is above Otsu's threshold, else 0. A layer that
+    keeps no map is left out.
     layers: modules or dotted paths, from shallow to deep; None is `block_layers` of the input, for which one more
     forward pass is made. One forward and one backward pass for the maps, one forward pass for each map that is kept.
     Sattarzadeh et al. 2020, arXiv 2010.00672.
@@ -189,11 +190,13 @@ def _fused(
     def fused(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
         chosen = block_layers(model, x) if named is None else named
         index, maps, alphas = maps_and_slopes(model, chosen, x, target)
-        kept = [m[keep(a / a.max())] for m, a in zip(maps, alphas, strict=True) if a.max() > 0]
+        # a dead channel may well have the steepest slope, and shows nothing: out with it before the choice
+        alive = [(m[varies(m)], a[varies(m)]) for m, a in zip(maps, alphas, strict=True)]
+        kept = [m[keep(a / a.max())] for m, a in alive if (a > 0).any()]
         total = x.new_zeros(1, 1, *x.shape[2:])
         for place, candidates in enumerate(kept):
             view = torch.zeros_like(total)  # Σₖ p(x ⊙ mₖ) · mₖ / Σmₖ
-            for masks, p in seen_through(model, x, candidates[varies(candidates)], stretched, batch_size, progress):
+            for masks, p in seen_through(model, x, candidates, stretched, batch_size, progress):
                 shares = masks / masks.sum(dim=spatial(masks), keepdim=True)  # (k, 1, H, W)
                 view += torch.tensordot(p[:, index], shares, dims=1)
             view = stretched(view)

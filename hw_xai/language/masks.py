@@ -70,9 +70,7 @@ def fill_mask(
     with lent(bert), torch.no_grad():
         logits = bert(**padded(bert, [masked])).logits[0, list(asked)].cpu()  # (P, V)
     vocabulary = tuple(bert.tokenizer.convert_ids_to_tokens(range(logits.shape[1])))
-    return [
-        Prediction(t, encoded.tokens[t], vocabulary, row.softmax(-1)) for t, row in zip(asked, logits, strict=True)
-    ]
+    return [Prediction(t, encoded.tokens[t], vocabulary, row.softmax(-1)) for t, row in zip(asked, logits, strict=True)]
 
 
 def mask_what_if(

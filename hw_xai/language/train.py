@@ -202,9 +202,9 @@ class Pretraining(nn.Module):
         return own + self.weight * self._context_loss(hidden, batch["input_ids"], labels, asked)
 
     def _context_loss(self, hidden: Tensor, ids: Tensor, labels: Tensor, asked: Tensor) -> Tensor:
-        there = self.share[ids] * ~asked  # (N, T), rare words oftener
+        there = (ids >= len(SPECIAL)) & ~asked  # (N, T)
         rows = asked.any(1) & there.any(1)
-        places = torch.multinomial(there[rows], 3, replacement=True)  # (R, 3)
+        places = torch.multinomial(there[rows].float(), 3, replacement=True)  # (R, 3)
         words = hidden[rows].gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))  # (R, 3, D)
         scores = self.head(words) @ self.model.get_input_embeddings().weight.T + self.bias  # (R, 3, V)
         log_p = scores.log_softmax(-1).mean(1)  # (R, V)

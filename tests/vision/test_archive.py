@@ -237,9 +237,7 @@ def test_a_tar_header_that_would_fill_the_memory_is_refused(tmp_path, kind):
 
 def test_padding_that_never_ends_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_FILES", 10)
-    (tmp_path / "a.tar.gz").write_bytes(
-        gzip.compress(tarred(tmp_path / "a.tar", FILES).read_bytes() + bytes(20 * MIB))
-    )
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tarred(tmp_path / "a.tar", FILES).read_bytes() + bytes(20 * MIB)))
     refused(tmp_path / "a.tar.gz", tmp_path, "unpacks to more", max_bytes=MIB)
 
 

@@ -60,7 +60,7 @@ def test_foodnet_photos_reaches_its_cards_accuracy(tmp_path):
 def test_foodnet_photos_on_the_ten_photos():
     photos = Food11(Path(PHOTOS) / "hw9_images", "photos", transform=preprocessing())
     assert len(photos) == 10
-    assert accuracy(load("foodnet-photos"), [photos[i] for i in range(10)]) >= 0.6
+    assert accuracy(load("foodnet-photos"), [photos[i] for i in range(10)]) >= 0.5
 
 
 def test_predictions_do_not_depend_on_the_sharpness_of_the_file():

@@ -171,7 +171,16 @@ def test_confusion_counts_by_hand():
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path):
     """Two processes on one machine share the batches out and write one set of files."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hw_xai.cli"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "hw_xai.cli",
+    ]
     run = ["train", "--data", "synthetic", "--synthetic-images", "64", "--epochs", "1"]
     sizes = ["--batch-size", "8", "--train-size", "32", "--eval-size", "32", "--threads", "1", "--out", str(tmp_path)]
     subprocess.run([*launch, *run, *sizes], check=True, timeout=600)

@@ -255,7 +255,8 @@ function neighbours(t, layer) {
   const similarity = rowOf(source.similarity, ...at);
   return [...rowOf(source.tokens, ...at)].map((token, i) => {
     const [s, word] = data.corpus.tokens[token], [words, tags, glue] = data.corpus.sentences[s];
-    return { words, word, glue, tag: tags[word], similarity: similarity[i] / 255 };
+    const spaced = words.map((w, k) => (k > 0 && tags[k] !== "PUNCT" ? glue : "") + w);
+    return { words: spaced, word, tag: tags[word], similarity: similarity[i] / 255 };
   });
 }
 
@@ -275,16 +276,17 @@ function drawNearest() {
   for (const button of all("#near-tokens button")) button.setAttribute("aria-pressed", Number(button.dataset.token) === t);
 
   const found = neighbours(t, layer), wanted = one("near-search").value.trim().toLowerCase();
-  const matching = (found || []).filter(({ words, glue, tag }) => words.join(glue).toLowerCase().includes(wanted) || tag.toLowerCase() === wanted);
+  const matching = (found || []).filter(({ words, tag }) => words.join("").toLowerCase().includes(wanted) || tag.toLowerCase() === wanted);
   one("near-note").textContent = found === null ? "The embedding layer has no heads: choose a later layer."
     : `${matching.length === found.length ? "" : matching.length + " of "}${found.length} nearest to “${tokens[t]}” by cosine`;
-  one("near-found").replaceChildren(...matching.map(({ words, word, glue, tag, similarity }) => make("li", {},
+  one("near-found").replaceChildren(...matching.map(({ words, word, tag, similarity }) => make("li", {},
     make("span", { className: "number", textContent: similarity.toFixed(2) }),
     make("span", { className: "tag", textContent: tag, style: { "--tag": tagColours[tag] || "#888" } }),
-    make("span", {}, words.slice(0, word).map((w) => w + glue).join(""), make("mark", { textContent: words[word] }), words.slice(word + 1).map((w) => glue + w).join("")))));
+    make("span", {}, words.slice(0, word).join("") + words[word].match(/^ ?/)[0], make("mark", { textContent: words[word].trim() }), words.slice(word + 1).join("")))));
 
-  const own = counts(rowsOf(nearest.plain, t, nLayers))[0][0], seen = new Set();
-  one("tags-note").textContent = `The number is the share of ${own}, the most common tag around “${tokens[t]}” itself in the last layer.`;
+  const everywhere = Array.from({ length: nLayers + 1 }, (_, l) => rowsOf(nearest.plain, t, l)).flat();
+  const own = counts(everywhere)[0][0], seen = new Set();
+  one("tags-note").textContent = `The number is the share of ${own}, the most common tag around “${tokens[t]}” itself over all layers.`;
   const rows = [];
   for (let l = 0; l <= nLayers; l++) {
     const near = neighbours(t, l);
