@@ -39,15 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
         return COMMANDS[options.command].run(options) or 0
     except UserError as error:
         return _say(f"hw-xai {options.command}: {error}", 2)
-    except KeyboardInterrupt:
-        return _say(f"hw-xai {options.command}: interrupted; what was finished is kept", 130)
+    except KeyboardInterrupt as stop:
+        return _say(f"hw-xai {options.command}: interrupted; {str(stop) or 'what was finished is kept'}", 130)
     except BrokenPipeError:
         # the reader of our output went away (`| head`): nothing is wrong, but Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _say(
                 f"hw-xai {options.command}: the disk is full: free some space, or write elsewhere with --out", 2
             )

@@ -48,7 +48,7 @@ def test_explain_writes_a_page_pictures_and_raw_maps(tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["--method", "saliency,integrated-gradients,lime", "--n-samples", "60", "--n-steps", "5"]
     assert main(["explain", *map(str, photos), "--model", "foodnet-synthetic", *arguments, "--out", str(out)]) == 0
-    assert "2 photos explained by 3 methods" in capsys.readouterr().out
+    assert "explained 2 photos by 3 methods" in capsys.readouterr().out
     page = (out / "index.html").read_text()
     assert "Integrated gradients" in page
     assert "http" not in page.replace("http-equiv", "")
@@ -102,7 +102,7 @@ def test_a_bad_photo_among_good_ones_is_named_and_skipped(tmp_path, capsys):
     good, bad = dish(tmp_path / "good.jpg"), tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     assert main(["explain", str(good), str(bad), *QUICK, "--out", str(tmp_path / "out")]) == 0
-    assert "bad.jpg" in capsys.readouterr().out
+    assert "bad.jpg" in capsys.readouterr().err
     assert "bad.jpg" in (tmp_path / "out" / "index.html").read_text()
 
 
@@ -223,3 +223,24 @@ def test_the_homeworks_checkpoint_can_be_explained(tmp_path):
 def test_importing_hw_xai_is_light():
     code = "import sys, hw_xai; assert not {'torch', 'numpy', 'matplotlib', 'transformers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_more_mistakes_with_options(tmp_path, fails):
+    photo = dish(tmp_path / "one.jpg")
+    assert "nothing could be explained" in fails("explain", photo, "--method", "lime", "--n-samples", "1", *QUICK[:2])
+    assert "explains the model and no photo" in fails("explain", photo, "--method", "maximize_activation")
+    assert "whole number from 0" in fails("explain", photo, "--seed", "-1")
+    for option, value in {"lr": "-1", "batch-size": "0", "mix": "2", "warmup": "5", "epochs": "0", "ema": "2"}.items():
+        run = ["train", "--data", "synthetic", "--out", tmp_path / "run", f"--{option}={value}"]
+        assert f"--{option} must be between" in fails(*run)
+    sizes = ["--train-size", "64", "--synthetic-images", "64"]
+    run = ["train", "--data", "synthetic", "--out", tmp_path / "run", "--architecture", "classifier", *sizes]
+    assert "--train-size 64 does not fit classifier" in fails(*run)
+    init = ["--init", "foodnet-synthetic", "--synthetic-images", "64"]
+    run = ["train", "--data", "synthetic", "--out", tmp_path / "run", "--architecture", "resnet18", *init]
+    assert "holds a foodnet" in fails(*run)
+
+
+def test_a_checkpoint_of_an_unfinished_run_is_named_as_such(tmp_path, fails):
+    torch.save({"recipe": {}, "ema": {}, "model": {}}, tmp_path / "last.pt")
+    assert "best.safetensors beside it" in fails("explain", dish(tmp_path / "one.jpg"), "--model", tmp_path / "last.pt")

@@ -1,10 +1,16 @@
-"""The first run: ten drawn dishes, a small network, six ways to ask why, and the truth beside each answer. Offline."""
+"""The first run: ten drawn dishes, a small network, five ways to ask why, and the truth beside each answer. Offline."""
 
 import argparse
 from pathlib import Path
 
+from .options import seed
+
 METHODS = "lime,saliency,smooth_grad,integrated_gradients,filter_activation"
-OPTIONS = {"seed": 0, "lime": {"n_samples": 400}}  # ten for each of about 40 superpixels
+OPTIONS = {
+    "seed": 0,
+    "smooth_grad": {"n_samples": 25},
+    "lime": {"n_samples": 400},
+}  # ten for each of about 40 superpixels
 N_IMAGES = 10
 LAYER_SHOWN = "features.8"  # half-way: textures and parts, not yet dishes
 N_FILTERS = 6
@@ -15,7 +21,7 @@ SIZE = (3, 96, 96)  # of the pictures from noise: smaller ones are drawn in half
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="demo", help="folder for the page (default: %(default)s)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    parser.add_argument("--seed", type=int, default=7, help="other dishes (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=7, help="other dishes (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,6 +45,8 @@ def run(options: argparse.Namespace) -> None:
             explained = explain_subject(model, subject, methods, None, OPTIONS)
             items.append(explained.item)
             write_explained(out, explained)
+            if not explained.complete:
+                raise KeyboardInterrupt
         panels.append(_filters(model))
         panels.append(class_pictures(model, list(range(len(model.classes))), size=SIZE, n_steps=N_STEPS))
     finally:

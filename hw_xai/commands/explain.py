@@ -1,7 +1,11 @@
 """Explain photos by any methods of the catalog: a page, a PNG for each heatmap, and the raw maps."""
 
 import argparse
+import itertools
+import sys
 from pathlib import Path
+
+from .options import count, seed, share
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,27 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", help="class to explain (default: the predicted one)")
     parser.add_argument("--out", default="explained", help="folder for the results (default: %(default)s)")
     parser.add_argument("--layer", help="layer for the methods that look at one (default: the last convolution)")
-    parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad and LIME")
+    parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad, LIME, RISE and Shapley")
     parser.add_argument("--n-steps", type=count, help="points on the path of integrated gradients")
     parser.add_argument("--noise-level", type=share, help="SmoothGrad's σ as a share of the input's range")
     parser.add_argument("--batch-size", type=count, help="rows in one call of the model: less needs less memory")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: %(default)s)")
-
-
-def count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got "{text}"')
-    return int(text)
-
-
-def share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 10:
-        raise argparse.ArgumentTypeError(f'must be a number from 0 to 10, got "{text}"')
-    return value
+    parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -55,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     settings = {name: value for name, value in settings.items() if value is not None} | {"seed": options.seed}
     paths = find_photos(options.paths)
     out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
 
     items: list[Item] = []
     failures = []
@@ -73,15 +62,19 @@ def run(options: argparse.Namespace) -> None:
             )
             items.append(explained.item)
             write_explained(out, explained)
+            failures += [f"{name}: {tile.title}: {tile.error}" for tile in explained.item.tiles if tile.error]
+            if not explained.complete:
+                raise KeyboardInterrupt
     finally:
         # also after Ctrl-C: what was finished is worth looking at
         if items:
             page = write_gallery(out / "index.html", "Photos explained", _intro(options, methods), items)
     for failure in failures:
-        tqdm.write(f"skipped: {failure}")
-    if len(failures) == len(paths):
-        raise UserError(f"none of the {len(paths)} files could be read as a photo")
-    print(f"{len(items) - len(failures)} photos explained by {len(methods)} methods: open {page}")
+        print(f"skipped: {failure}", file=sys.stderr)
+    done = [item for item in items if any(tile.heatmap is not None for tile in item.tiles)]
+    if not done:
+        raise UserError(f"nothing could be explained: {failures[0]}")
+    print(f"explained {_counted(len(done), 'photo')} by {_counted(len(methods), 'method')}: open {page}")
 
 
 def check_layer(model, layer: str | None) -> None:
@@ -95,13 +88,16 @@ def check_layer(model, layer: str | None) -> None:
         raise UserError(str(error).replace("`layer`", "--layer")) from error
 
 
+def _counted(n: int, thing: str) -> str:
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
 def _names(paths: list[Path]) -> list[str]:
-    """Return a name for each photo: its stem, numbered where two folders hold the same one."""
-    seen: dict[str, int] = {}
-    names = []
+    """Return a name for each photo: its stem, numbered where another photo holds it already."""
+    names: list[str] = []
     for path in paths:
-        seen[path.stem] = seen.get(path.stem, 0) + 1
-        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+        candidates = itertools.chain([path.stem], (f"{path.stem}-{n}" for n in itertools.count(2)))
+        names.append(next(name for name in candidates if name not in names))
     return names
 
 

@@ -38,6 +38,7 @@ class Explained:
 
     item: Item
     arrays: Mapping[str, np.ndarray]
+    complete: bool = True  # False when Ctrl-C came before the last method
 
 
 def device() -> torch.device:
@@ -54,6 +55,8 @@ def chosen_methods(
     chosen = list(dict.fromkeys(name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip()))
     for name in chosen:
         if name not in known:
+            if name in METHODS:
+                raise UserError(f"{name} explains the model and no photo: choose among {', '.join(known)}")
             raise UserError(f'no method is called "{name}".{nearest(name, known)} There are: {", ".join(known)}')
     if not chosen:
         raise UserError(f"--method needs at least one name, or all. There are: {', '.join(known)}")
@@ -67,7 +70,7 @@ def explain_subject(
 
     options: keywords for every method that knows them; under a method's name, a mapping of keywords for it alone.
     """
-    inputs = preprocessing()(subject.image)[None].to(device())  # (1, 3, 128, 128)
+    inputs = preprocessing(model.input_size)(subject.image)[None].to(device())  # (1, 3, 128, 128)
     with torch.no_grad():
         probabilities = model(inputs)[0].softmax(dim=0).cpu()  # (C,)
     best = probabilities.topk(3)
@@ -76,8 +79,13 @@ def explain_subject(
 
     maps: dict[str, np.ndarray] = {}
     tiles = []
+    complete = True
     for name in methods:
-        tile, attribution = _tile(model, inputs, name, explained, options, subject.mask)
+        try:
+            tile, attribution = _tile(model, inputs, name, explained, options, subject.mask)
+        except KeyboardInterrupt:
+            complete = False  # what the methods before it found is worth keeping
+            break
         tiles.append(tile)
         if attribution is not None:
             maps[name] = attribution
@@ -91,7 +99,7 @@ def explain_subject(
         tiles=tiles,
     )
     numbers = {"inputs": inputs[0].cpu().numpy(), "probabilities": probabilities.numpy(), "target": np.array(explained)}
-    return Explained(item, numbers | maps)
+    return Explained(item, numbers | maps, complete)
 
 
 def _tile(

@@ -6,6 +6,8 @@ Several processes or GPUs: `accelerate launch -m hw_xai.cli train …`.
 import argparse
 from dataclasses import fields
 
+from .options import count
+
 _HELP = {
     "architecture": "foodnet, classifier (the homework's) or any torchvision backbone, such as resnet18",
     "pretrained": "start from ImageNet weights",
@@ -29,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     parser.add_argument("--data", required=True, help='food-11 folder, or "synthetic" for the drawn dishes')
     parser.add_argument("--out", required=True, help="folder of the run: checkpoints, log, pictures")
-    parser.add_argument("--workers", type=int, default=0, help="processes that read photos")
-    parser.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
+    parser.add_argument("--workers", type=workers, default=0, help="processes that read photos")
+    parser.add_argument("--threads", type=count, help="CPU threads (PyTorch's own choice)")
     parser.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
-    parser.add_argument("--synthetic-images", type=int, default=11_000, help="training images drawn for synthetic")
+    parser.add_argument("--synthetic-images", type=count, default=11_000, help="training images drawn for synthetic")
     from ..vision.recipe import Recipe
 
     for option in fields(Recipe):
@@ -43,8 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag, type=option.type, default=option.default, help=_HELP[option.name])
 
 
+def workers(text: str) -> int:
+    """Return a whole number of at least 0."""
+    return 0 if text == "0" else count(text)
+
+
 def run(options: argparse.Namespace) -> None:
     import torch
+    from accelerate import PartialState
 
     from ..vision.recipe import Recipe
     from ..vision.train import train
@@ -54,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
     recipe = Recipe(**{option.name: getattr(options, option.name) for option in fields(Recipe)})
     training, validation = _splits(options)
     report = train(recipe, training, validation, options.out, workers=options.workers, tensorboard=options.tensorboard)
+    if not PartialState().is_main_process:
+        return
     width = max(map(len, report["per_class"]))
     for name, accuracy in report["per_class"].items():
         print(f"{name:<{width}}  {accuracy:.3f}")

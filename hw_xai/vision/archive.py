@@ -60,7 +60,9 @@ def import_archive(
         raise UserError(f'"{archive}" must be a zip or tar archive, but there is no such file: check the path')
     with _as_user_errors(archive, root):
         if root.exists() and not force and (not root.is_dir() or any(root.iterdir())):
-            raise UserError(f'"{root}" must be new or empty, but something is there: name another folder or use force')
+            raise UserError(
+                f'"{root}" must be new or empty, but something is there: name another folder or use --force'
+            )
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as temporary:
             unpacked = Path(temporary, "unpacked")

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 import torchvision
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from ..errors import UserError, nearest
 from ..files import atomic, shipped
 from .food11 import CLASSES
+from .preprocess import INPUT_SIZE
 
 SHIPPED = {"foodnet-photos": "foodnet-photos.safetensors", "foodnet-synthetic": "foodnet-synthetic.safetensors"}
 
@@ -96,7 +97,7 @@ _FOODNET_BLOCKS = (
 
 
 class FoodNet(nn.Module):
-    """A small modern CNN, 1.45 M parameters: inputs (N, 3, H, W) in [0, 1], H and W multiples of 16 -> (N, 11).
+    """A small modern CNN, 1.45 M parameters: inputs (N, 3, H, W) in [0, 1] -> (N, 11).
 
     ReLU modules only (none shared, none in place), and global average pooling before one linear layer: what guided
     backprop and CAM ask for. EfficientNet-Lite (Tan & Le 2019, arXiv 1905.11946) without its last three blocks.
@@ -179,17 +180,24 @@ def build(name: str, n_classes: int = len(CLASSES), pretrained: bool = False) ->
 
 
 def save(
-    model: nn.Module, path: str | Path, architecture: str, classes: tuple[str, ...] = CLASSES, **facts: str
+    model: nn.Module,
+    path: str | Path,
+    architecture: str,
+    classes: tuple[str, ...] = CLASSES,
+    input_size: int = INPUT_SIZE,
+    **facts: str,
 ) -> None:
     """Write weights as safetensors, half precision (3 MB for FoodNet), with what `load` needs and other `facts`."""
     tensors = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
-    metadata = {"architecture": architecture, "classes": json.dumps(classes), **facts}
+    needed = {"architecture": architecture, "classes": json.dumps(classes), "input_size": str(input_size)}
+    # bytes first: on a full disk safetensors' own writer raises an error that does not say so
+    content = to_bytes({key: value.contiguous().cpu() for key, value in tensors.items()}, needed | facts)
     with atomic(path) as temporary:
-        save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, temporary, metadata)
+        temporary.write_bytes(content)
 
 
 def load(name_or_path: str | Path) -> nn.Module:
-    """Return a trained network in eval mode, float32, with its class names in `.classes`.
+    """Return a trained network in eval mode, float32, with its `.classes`, `.architecture` and `.input_size` (pixels).
 
     Takes a shipped name ("foodnet-photos", "foodnet-synthetic"), a .safetensors file that `save` wrote, or a checkpoint
     of the homework (`model_state_dict` of a `Classifier`, read with weights_only=True).
@@ -200,14 +208,16 @@ def load(name_or_path: str | Path) -> nn.Module:
         path = Path(name_or_path)
         if not path.is_file():
             raise UserError(_unknown_model(str(name_or_path)))
-    state, architecture, classes = _read_weights(path)
+    got, architecture, classes, input_size = _read_weights(path)
     model = build(architecture, len(classes))
-    expected, got = model.state_dict(), dict(state)
+    expected = model.state_dict()
     if expected.keys() != got.keys():
+        missing, foreign = (
+            next((key for key in a if key not in b), "nothing") for a, b in [(expected, got), (got, expected)]
+        )
         raise UserError(
-            f"{path} must hold the weights of a {architecture} ({len(expected)} tensors such as "
-            f"{next(iter(expected))}), got {len(got)} tensors such as {next(iter(got), 'none')}: "
-            "it was saved from another architecture"
+            f"{path} must hold the weights of a {architecture}, but {missing} is missing and {foreign} is foreign "
+            "to it: it was saved from another architecture"
         )
     wrong = next((key for key in expected if expected[key].shape != got[key].shape), None)
     if wrong:
@@ -216,7 +226,7 @@ def load(name_or_path: str | Path) -> nn.Module:
             f"got {tuple(got[wrong].shape)}: it was saved from another version of the architecture"
         )
     model.load_state_dict(got)
-    model.classes = classes
+    model.classes, model.architecture, model.input_size = classes, architecture, input_size
     return model.eval()
 
 
@@ -228,8 +238,8 @@ def _unknown_model(name: str) -> str:
     return f'no model is called "{name}": give a file or one of {", ".join(SHIPPED)}.{nearest(name, SHIPPED)}'
 
 
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
-    """Return state dict, architecture and class names of a weights file."""
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...], int]:
+    """Return state dict, architecture, class names and input size of a weights file."""
     if path.suffix == ".safetensors":
         try:
             with safe_open(path, "pt") as file:
@@ -241,15 +251,21 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
             raise UserError(
                 f"{path} must name its architecture in its metadata: save it with hw_xai.vision.models.save"
             )
-        return state, facts["architecture"], tuple(json.loads(facts.get("classes", json.dumps(CLASSES))))
+        try:
+            classes = tuple(json.loads(facts.get("classes", json.dumps(CLASSES))))
+            return state, facts["architecture"], classes, int(facts.get("input_size", INPUT_SIZE))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{path} must list its classes and input size in its metadata, got {facts}") from error
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends too early"
         raise UserError(
-            f"{path} must be a checkpoint of tensors only, but it cannot be read safely: {reason}"
+            f"{path} must be a checkpoint of tensors only (.safetensors, or the homework's), but it is none, is "
+            "damaged, or holds more than tensors, and then it cannot be read safely"
         ) from error
+    if isinstance(content, dict) and {"recipe", "ema"} <= content.keys():
+        raise UserError(f"{path} is the checkpoint of an unfinished run: give the best.safetensors beside it")
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} must hold `model_state_dict`, a dictionary of tensors, got {type(content).__name__}")
-    return state, "classifier", CLASSES
+    return state, "classifier", CLASSES, INPUT_SIZE

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..errors import UserError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -22,3 +24,28 @@ class Recipe:
     train_size: int = 96  # random crops look larger than whole photos, so train smaller (arXiv 1906.06423)
     eval_size: int = 128
     seed: int = 0
+
+    def __post_init__(self):
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                flag = name.replace("_", "-")
+                raise UserError(f"--{flag} must be between {low:g} and {high:g}, got {value:g}")
+        if self.init and self.pretrained:
+            raise UserError("--init and --pretrained both say where to start: give only one of them")
+
+
+_BOUNDS = {
+    "freeze": (0, 1000),
+    "epochs": (1, 100_000),
+    "batch_size": (1, 100_000),
+    "lr": (0, 100),
+    "weight_decay": (0, 100),
+    "warmup": (0, 1),
+    "label_smoothing": (0, 1),
+    "mix": (0, 1),
+    "ema": (0, 1),
+    "train_size": (8, 4096),
+    "eval_size": (8, 4096),
+    "seed": (0, 2**62),
+}

@@ -1,7 +1,9 @@
 """Train a food-11 network: every step is a function of (weights, step), so a killed run resumes to the same weights."""
 
 import csv
+import io
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -116,10 +118,34 @@ def _start(recipe: Recipe) -> nn.Module:
     """Return the network as the run begins."""
     if not recipe.init:
         return build(recipe.architecture, pretrained=recipe.pretrained)
-    model, fresh = load(recipe.init), build(recipe.architecture)
-    if model.state_dict().keys() != fresh.state_dict().keys():
-        raise UserError(f"--init {recipe.init} must hold a {recipe.architecture}: name its --architecture")
+    model = load(recipe.init)
+    if model.architecture != recipe.architecture:
+        raise UserError(f"--init {recipe.init} holds a {model.architecture}: say --architecture {model.architecture}")
     return model
+
+
+@torch.no_grad()
+def _check_sizes(model: nn.Module, recipe: Recipe) -> None:
+    """Raise UserError, before anything is trained, when the network does not take pictures of these sizes."""
+    model.eval()
+    for name in ("train_size", "eval_size"):
+        size = getattr(recipe, name)
+        try:
+            model(torch.zeros(1, 3, size, size))
+        except (RuntimeError, AssertionError) as error:
+            flag = name.replace("_", "-")
+            raise UserError(
+                f"--{flag} {size} does not fit {recipe.architecture}: give the size that it takes"
+            ) from error
+
+
+def _averaging(decay: float) -> Callable:
+    """Return the exponential moving average for AveragedModel, with a warm-up: early averages are short."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
+        get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
+
+    return update
 
 
 def _freeze(model: nn.Module, n_children: int) -> list[nn.Module]:
@@ -163,11 +189,13 @@ def train(
     that `accelerate launch` gives it, else on one GPU, else on the CPU.
     """
     from accelerate import Accelerator
+    from accelerate.utils import broadcast
 
     precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     # on a CPU accelerate looks for other processes only when it is told that there will be no GPU
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
     n_images = len(training)
     if n_images < recipe.batch_size * accelerator.num_processes:
         raise UserError(
@@ -177,9 +205,10 @@ def train(
 
     torch.manual_seed(recipe.seed)
     model = _start(recipe)
+    _check_sizes(model, recipe)
     frozen = _freeze(model, recipe.freeze)
     model = model.to(memory_format=torch.channels_last)
-    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True).to(accelerator.device)
+    ema = AveragedModel(model, multi_avg_fn=_averaging(recipe.ema), use_buffers=True).to(accelerator.device)
 
     steps_per_epoch = _Batches(n_images, recipe, accelerator.num_processes).steps_per_epoch
     optimizer, rate = _optimizer(model, recipe, recipe.epochs * steps_per_epoch)
@@ -234,6 +263,8 @@ def train(
             if state.step % steps_per_epoch == 0:
                 bar.close()
                 bar = None
+                for buffer in ema.buffers():
+                    broadcast(buffer)  # BatchNorm's statistics differ between processes, and one network is judged
                 matrix = confusion(ema.module.eval(), eval_loader, accelerator.gather_for_metrics)
                 row = {
                     "epoch": epoch + 1,
@@ -249,11 +280,11 @@ def train(
             if accelerator.is_main_process and (state.step % checkpoint_every == 0 or bar is None):
                 run.write(state, accelerator.unwrap_model(model), ema, optimizer)
     except KeyboardInterrupt:
-        if accelerator.is_main_process and bar is not None:
-            bar.close()
-            print(f"interrupted: the same command goes on from the last checkpoint in {out}")
-        raise
+        kept = f"the last checkpoint in {out}" if run.checkpoint.exists() else "the start: there was no checkpoint yet"
+        raise KeyboardInterrupt(f"the same command goes on from {kept}") from None
     finally:
+        if bar is not None:
+            bar.close()
         if writer:
             writer.close()
     accelerator.wait_for_everyone()
@@ -271,7 +302,10 @@ class _Run:
         """Restore an earlier run of the same recipe, if there is one."""
         if not self.checkpoint.exists():
             return Progress()
-        saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        try:
+            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+            raise UserError(f"{self.checkpoint} is damaged: delete it to start again") from error
         now = asdict(self.recipe) | {"processes": self.n_processes}
         changed = [f"{key} was {saved['recipe'].get(key)}, is {value}" for key, value in now.items()
                    if saved["recipe"].get(key) != value]  # fmt: skip
@@ -291,8 +325,10 @@ class _Run:
             "ema": ema.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
+        # into memory first: on a full disk torch's own writer raises an error that does not say so
+        torch.save(content | asdict(state), packed := io.BytesIO())
         with atomic(self.checkpoint) as temporary:
-            torch.save(content | asdict(state), temporary)
+            temporary.write_bytes(packed.getbuffer())
 
     def write_epoch(self, state: Progress, model: nn.Module, matrix: Tensor, writer, progress: bool) -> None:
         """Record one epoch: history, curves, and, when it is the best so far, the weights with their report."""
@@ -321,7 +357,13 @@ class _Run:
             "per_class": dict(zip(CLASSES, per_class, strict=True)),
             "confusion": matrix.tolist(),
         }
-        save(model, self.out / "best.safetensors", self.recipe.architecture, top1=f"{accuracy:.4f}")
+        save(
+            model,
+            self.out / "best.safetensors",
+            self.recipe.architecture,
+            input_size=self.recipe.eval_size,
+            top1=f"{accuracy:.4f}",
+        )
         save_png(confusion_matrix(matrix.numpy(), CLASSES), self.out / "confusion.png")
         with atomic(self.out / "report.json") as temporary:
             temporary.write_text(json.dumps(report, indent=1) + "\n")
