@@ -168,12 +168,9 @@ class MaskedBatches:
 
         asked = torch.rand(ids.shape, generator=g) < self.share[ids]
         labels = torch.where(asked, ids, IGNORED)
-        fate = torch.rand(ids.shape, generator=g)
-        anything = torch.randint(len(SPECIAL), len(self.tokenizer), ids.shape, generator=g)
-        ids = torch.where(asked & (fate < 0.8), self.tokenizer.mask_token_id, ids)
-        ids = torch.where(asked & (fate > 0.9), anything, ids)
         return {
-            "input_ids": ids,
+            # always the mask, never another word: what is in sight need not doubt itself and is free for its context
+            "input_ids": torch.where(asked, self.tokenizer.mask_token_id, ids),
             "labels": labels,
             "attention_mask": attention.long(),
             "token_type_ids": types,

