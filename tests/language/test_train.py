@@ -12,7 +12,7 @@ from hw_xai.language import train
 from hw_xai.language.bert import load_bert
 from hw_xai.language.corpus import reading_examples, reading_passages, training_sentences
 from hw_xai.language.masks import fill_mask
-from hw_xai.language.reading import answer
+from hw_xai.language.reading import answer, exact_match
 from hw_xai.language.senses import separation_table
 from hw_xai.language.train import IGNORED, SPECIAL, BertRecipe, MaskedBatches, ReaderRecipe, ReadingBatches
 
@@ -166,3 +166,9 @@ def test_it_tells_senses_apart(built_in):
     assert last["knn"] >= 0.85
     assert last["knn"] >= last["control_knn"] + 0.3
     assert last["silhouette"] >= 0.2 > 0.05 > abs(last["control_silhouette"])
+
+
+def test_it_reads():
+    """Generated passages whose question and answer were never in training."""
+    reader = load_bert("built-in-reader")
+    assert exact_match(reader, reading_examples(100, seed=1, held_out=True)) >= 0.7
