@@ -26,6 +26,12 @@ def dish(path: Path, target: int = 3, mode: str = "RGB", **options) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Work in an empty folder: a command without --out writes into the current one."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def fails(capsys):
     """Run the command line, expect exit code 2 and one sentence on stderr, and return the sentence."""
