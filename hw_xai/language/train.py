@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from ..errors import UserError
 from ..explain.contract import random_states_preserved
 from ..files import atomic
+from ..training import check_same_recipe, decay_groups, seed_of
 from .bert import load_bert, quiet
 from .corpus import ReadingExample, pieces, reading_examples, training_sentences
 
@@ -152,7 +152,7 @@ class MaskedBatches:
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         """Return input_ids, labels, attention_mask and token_type_ids, each (N, T)."""
-        g = torch.Generator().manual_seed(mixed(self.recipe.seed, step))
+        g = torch.Generator().manual_seed(seed_of(self.recipe.seed, step))
         n = self.recipe.batch_size
         first = drawn(self.sentences, n, g)
         # pairs, now and then, teach the second segment
@@ -229,7 +229,7 @@ class ReadingBatches:
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         """Return input_ids, attention_mask, token_type_ids (N, T), start_positions and end_positions (N,)."""
-        g = torch.Generator().manual_seed(mixed(self.recipe.seed, step))
+        g = torch.Generator().manual_seed(seed_of(self.recipe.seed, step))
         ids, types, first, last = zip(*drawn(self.rows, self.recipe.batch_size, g), strict=True)
         ids = stacked(ids, self.tokenizer.pad_token_id)
         return {
@@ -265,18 +265,14 @@ def fit(
     progress: bool,
 ) -> None:
     """Train in place for recipe.steps steps; go on from `checkpoint` when a run of the same recipe was cut off."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(decay_groups(model, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.98))
     first = _resume(checkpoint, recipe, model, optimizer)
     warm = max(1, round(recipe.warmup * recipe.steps))
     model.train()
     with random_states_preserved(), tqdm(total=recipe.steps, initial=first, disable=not progress) as bar:
         for step in range(first, recipe.steps):
             # dropout draws from here, so that a step's randomness depends on nothing before it
-            torch.manual_seed(mixed(recipe.seed, step, 1))
+            torch.manual_seed(seed_of(recipe.seed, step, 1))
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr * min((step + 1) / warm, (recipe.steps - step) / (recipe.steps - warm + 1))
             loss = loss_of(batch_of(step))
@@ -299,25 +295,10 @@ def _resume(checkpoint: Path, recipe: Any, model: nn.Module, optimizer: torch.op
     if not checkpoint.exists():
         return 0
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    now = asdict(recipe)
-    changed = [f"{key} was {saved['recipe'].get(key)}, is {value}" for key, value in now.items()
-               if saved["recipe"].get(key) != value]  # fmt: skip
-    if changed:
-        raise UserError(
-            f"{checkpoint} holds a run of another recipe ({'; '.join(changed)}): choose another --out, or delete it"
-        )
+    check_same_recipe(checkpoint, saved["recipe"], asdict(recipe))
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     return saved["step"]
-
-
-def mixed(*numbers: int) -> int:
-    """Mix whole numbers into one seed: neighbouring steps must not share their randomness."""
-    seed = 0
-    for number in numbers:
-        seed = ((seed ^ (number + 1)) * 0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03) % 2**63
-        seed ^= seed >> 29
-    return seed
 
 
 def train_bert(recipe: BertRecipe, out: str | Path, *, progress: bool = True) -> Path:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from ..files import atomic
+from ..training import check_same_recipe, decay_groups, seed_of
 from .food11 import CLASSES
 from .models import build, load, save
 from .preprocess import augmentation, preprocessing
@@ -33,15 +34,6 @@ class Progress:
     running: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # loss sum, correct, seen in this epoch
 
 
-def _seed(*numbers: int) -> int:
-    """Mix whole numbers into one seed: neighbouring steps and samples must not share their randomness."""
-    mixed = 0
-    for number in numbers:
-        mixed = ((mixed ^ (number + 1)) * 0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03) % 2**63
-        mixed ^= mixed >> 29
-    return mixed
-
-
 class _Augmented(Dataset):
     """A dataset whose item (epoch, index) is augmented by a seed of its own, the same in every worker and every run."""
 
@@ -52,7 +44,7 @@ class _Augmented(Dataset):
         epoch, index = key
         image, target = self.dataset[index]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_seed(self.seed, epoch, index))
+            torch.manual_seed(seed_of(self.seed, epoch, index))
             return self.augment(image), target
 
 
@@ -93,16 +85,11 @@ class _Batches(Sampler):
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_seed(*numbers))
+    return torch.Generator().manual_seed(seed_of(*numbers))
 
 
 def _optimizer(model: nn.Module, recipe: Recipe, n_steps: int) -> tuple[torch.optim.Optimizer, Callable[[int], float]]:
     """AdamW without decay on biases and normalization; the learning rate by step: warm-up, then cosine to zero."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
     n_warmup = max(1, round(recipe.warmup * n_steps))
 
     def rate(step: int) -> float:
@@ -111,7 +98,7 @@ def _optimizer(model: nn.Module, recipe: Recipe, n_steps: int) -> tuple[torch.op
         share = (step - n_warmup) / max(1, n_steps - n_warmup)
         return recipe.lr * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * share)).item())
 
-    return torch.optim.AdamW(groups, lr=recipe.lr), rate
+    return torch.optim.AdamW(decay_groups(model, recipe.weight_decay), lr=recipe.lr), rate
 
 
 def _start(recipe: Recipe) -> nn.Module:
@@ -238,7 +225,7 @@ def train(
                 for module in frozen:
                     module.eval()
             # mixing and dropout draw from here, so that a step's randomness depends on nothing before it
-            torch.manual_seed(_seed(recipe.seed, state.step, accelerator.process_index))
+            torch.manual_seed(seed_of(recipe.seed, state.step, accelerator.process_index))
             for group in optimizer.param_groups:
                 group["lr"] = rate(state.step)
             hard = target
@@ -306,13 +293,7 @@ class _Run:
             saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
             raise UserError(f"{self.checkpoint} is damaged: delete it to start again") from error
-        now = asdict(self.recipe) | {"processes": self.n_processes}
-        changed = [f"{key} was {saved['recipe'].get(key)}, is {value}" for key, value in now.items()
-                   if saved["recipe"].get(key) != value]  # fmt: skip
-        if changed:
-            raise UserError(
-                f"{self.out} holds a run of another recipe ({'; '.join(changed)}): choose another --out, or delete it"
-            )
+        check_same_recipe(self.out, saved["recipe"], asdict(self.recipe) | {"processes": self.n_processes})
         model.load_state_dict(saved["model"])
         ema.load_state_dict(saved["ema"])
         optimizer.load_state_dict(saved["optimizer"])
