@@ -1,0 +1,9 @@
+"""The homework and its autograder: what is asked, how it is judged, and how untrusted notebooks are graded."""
+
+
+def __getattr__(name: str):
+    if name == "check":  # loaded late: `import grading` must cost a worker in the sandbox nothing
+        from .checking import check
+
+        return check
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,189 @@
+"""From outputs to a verdict, in words: what came is compared with the reference, then with every known wrong version.
+
+Only outputs are judged. Whether a student's function changed its inputs, kept state or ignored its seed shows in the
+outputs of the next call; nothing that the student's process says about itself counts.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .calls import Call, answers_to
+
+
+class Text(NamedTuple):
+    """A sentence in both languages of the homework."""
+
+    en: str
+    zh: str
+
+
+Answers = list[list[np.ndarray]]  # [call][time] -> output
+Same = Callable[[Call, list[np.ndarray], Callable], bool]  # whether these outputs are what the function gives
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that every right answer has and that a student can check by hand, with the sentence when it lacks."""
+
+    sentence: Text
+    holds: Callable[[Sequence[Call], Answers], bool]
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A known wrong version: what it is, and a hint at the repair that does not give it away."""
+
+    name: str
+    function: Callable
+    sentence: Text
+    hint: Text
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What is asked, on which calls it is judged, and how."""
+
+    title: Text
+    notebook: str  # the stem of its master
+    points: float
+    minutes: int
+    lines: int  # that the reference solution takes
+    reference: Callable
+    plan: Callable[[int], list[Call]]  # seed -> the calls; other seeds, other inputs and networks
+    properties: tuple[Property, ...] = ()
+    same: Same = field(default_factory=lambda: close_to())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of one exercise; yours and expected are the outputs of the first call that went wrong."""
+
+    passed: bool
+    reason: Text
+    hint: Text = Text("", "")
+    misconception: str | None = None
+    call: Call | None = None
+    yours: np.ndarray | None = None
+    expected: np.ndarray | None = None
+
+
+def close_to(tolerance: float = 1e-3) -> Same:
+    """Return a Same for functions without randomness: no output further off than tolerance × the largest value.
+
+    1e-3: float32 on our smooth networks is off by less than 1e-5, the mildest known mistake by more than 1e-2.
+    """
+
+    def same(call: Call, outputs: list[np.ndarray], function: Callable) -> bool:
+        theirs = expected_of(function, call)
+        return theirs is not None and all(
+            mine.shape == ours.shape and largest(mine - ours) <= tolerance * max(largest(ours), 1e-12)
+            for mine, ours in zip(outputs, theirs, strict=True)
+        )
+
+    return same
+
+
+def largest(values: np.ndarray) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
+def judge(
+    exercise: Exercise, misconceptions: Sequence[Misconception], calls: Sequence[Call], answers: Answers
+) -> Verdict:
+    """Compare the outputs for these calls with the reference, and say what is wrong and why.
+
+    answers: one list per call, one array per time it was made.
+    """
+    for call, outputs in zip(calls, answers, strict=True):
+        expected = expected_of(exercise.reference, call)
+        for mine, ours in zip(outputs, expected, strict=True):
+            if reason := misformed(mine, ours):
+                named = named_among(exercise, misconceptions, calls, answers)
+                return _failed(named, reason, call, mine, ours)
+    wrong = [c for c, outputs in zip(calls, answers, strict=True) if not exercise.same(c, outputs, exercise.reference)]
+    broken = next((p.sentence for p in exercise.properties if not p.holds(calls, answers)), None)
+    if not wrong and not broken:
+        return Verdict(True, Text("right", "正確"))
+    call = wrong[0] if wrong else calls[0]
+    outputs, expected = answers[list(calls).index(call)], expected_of(exercise.reference, call)
+    mine, ours = max(zip(outputs, expected, strict=True), key=lambda pair: largest(pair[0] - pair[1]))
+    named = named_among(exercise, misconceptions, calls, answers)
+    return _failed(named, broken or _off(mine, ours), call, mine, ours)
+
+
+def named_among(
+    exercise: Exercise, misconceptions: Sequence[Misconception], calls: Sequence[Call], answers: Answers
+) -> Misconception | None:
+    """Return the known wrong version that gives these very outputs on every call, if one does."""
+    for wrong in misconceptions:
+        try:
+            if all(exercise.same(c, o, wrong.function) for c, o in zip(calls, answers, strict=True)):
+                return wrong
+        except Exception:  # a wrong version may fail on some call; then it is not this one
+            continue
+    return None
+
+
+def misformed(mine: np.ndarray, expected: np.ndarray) -> Text | None:
+    """Say what is wrong with the form of an output, None when its shape and type are right and it is finite."""
+    if mine.dtype.kind not in "fiu":
+        return Text(f"numbers were expected, {mine.dtype} came", f"應為數值，得到 {mine.dtype}")
+    if mine.shape != expected.shape:
+        return Text(
+            f"the result must have the shape {expected.shape}, yours has {mine.shape}",
+            f"結果的形狀應為 {expected.shape}，你的是 {mine.shape}",
+        )
+    if not np.isfinite(mine).all():
+        return Text("the result has NaN or infinite values", "結果含有 NaN 或無限大")
+    if not mine.any() and expected.any():
+        return Text("your result is zero everywhere", "你的結果全部是零")
+    return None
+
+
+def _off(mine: np.ndarray, expected: np.ndarray) -> Text:
+    share = 100 * largest(mine - expected) / max(largest(expected), 1e-12)
+    return Text(
+        f"your values differ from the expected ones by up to {share:.3g} % of the largest",
+        f"你的數值與預期相差最多達最大值的 {share:.3g} %",
+    )
+
+
+def _failed(named: Misconception | None, reason: Text, call: Call, mine: np.ndarray, expected: np.ndarray) -> Verdict:
+    if named:
+        return Verdict(False, named.sentence, named.hint, named.name, call, mine, expected)
+    return Verdict(False, reason, Text("", ""), None, call, mine, expected)
+
+
+# ---------------------------------------------------------------------------------------------- what is expected of it
+
+
+def expected_of(function: Callable, call: Call) -> list[np.ndarray] | None:
+    """Return the outputs of a reference or a known wrong version, kept: every student is judged on the same calls."""
+    return _kept(function, _Key(call))
+
+
+class _Key:
+    """A call by its contents: calls hold arrays, which cannot be keys themselves."""
+
+    def __init__(self, call: Call):
+        self.call = call
+        self.parts = (call.times, *((n, _content(v)) for n, v in call.arguments.items()))
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.parts == other.parts
+
+
+def _content(value: object) -> object:
+    return (value.shape, str(value.dtype), value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
+@lru_cache(maxsize=4096)
+def _kept(function: Callable, key: _Key) -> list[np.ndarray]:
+    return answers_to(function, key.call)
