@@ -8,7 +8,7 @@ import torch
 from hw_xai import explain
 
 from .calls import Call
-from .judge import Answers, Exercise, Property, Text, close_to, largest
+from .judge import Answers, Exercise, Property, Text, exact, largest, over_seeds
 from .subjects import Subject
 
 # ------------------------------------------------------------------------------------------------------------- inputs
@@ -38,13 +38,25 @@ def gradient_calls(seed: int) -> list[Call]:
     ]
 
 
+def noise_calls(seed: int) -> list[Call]:
+    """Without noise, and with noise from six seeds; pictures of another range than 0…1."""
+    network, target = Subject("small_cnn", seed), targets(seed, 4)
+    inputs = 4 * pictures(seed, 4) - 1.5
+    common = {"model": network, "inputs": inputs, "target": target}
+    noisy = [
+        Call({**common, "n_samples": 10, "noise_level": 0.1, "seed": 6 * seed + i}, times=2 if i == 0 else 1)
+        for i in range(6)
+    ]
+    return [*noisy, Call({**common, "n_samples": 3, "noise_level": 0.0, "seed": 0})]
+
+
 def path_calls(seed: int) -> list[Call]:
     """Paths from black and from another picture, few steps and many."""
     network, inputs, target = Subject("small_cnn", seed), pictures(seed), targets(seed)
     black, other = np.zeros_like(inputs), pictures(seed + 100)
     return [
-        Call({"model": network, "inputs": inputs, "target": target, "baselines": black, "n_steps": 16}, times=2),
-        Call({"model": network, "inputs": inputs, "target": target, "baselines": other, "n_steps": 32}),
+        Call({"model": network, "inputs": inputs, "target": target, "baselines": black, "n_steps": 4}, times=2),
+        Call({"model": network, "inputs": inputs, "target": target, "baselines": other, "n_steps": 6}),
     ]
 
 
@@ -70,6 +82,20 @@ SAME_TWICE = Property(
     same_twice,
 )
 
+
+def seed_decides(calls: Sequence[Call], answers: Answers) -> bool:
+    (first, again), (other,) = answers[:2]
+    return largest(first - again) <= 1e-5 * largest(first) and largest(first - other) > 1e-4 * largest(first)
+
+
+SEED_DECIDES = Property(
+    Text(
+        "the same seed must give the same map and another seed another one",
+        "相同的種子必須得到相同的圖，不同的種子則得到不同的圖",
+    ),
+    seed_decides,
+)
+
 # -------------------------------------------------------------------------------------------------------------- table
 
 EXERCISES: dict[str, Exercise] = {
@@ -83,6 +109,17 @@ EXERCISES: dict[str, Exercise] = {
         plan=gradient_calls,
         properties=(SAME_TWICE, NEVER_NEGATIVE),
     ),
+    "smooth_grad": Exercise(
+        title=Text("SmoothGrad", "SmoothGrad"),
+        notebook="2_gradients",
+        points=3,
+        minutes=15,
+        lines=7,
+        reference=explain.smooth_grad,
+        plan=noise_calls,
+        properties=(SEED_DECIDES,),
+        distance=over_seeds(),
+    ),
     "integrated_gradients": Exercise(
         title=Text("Integrated gradients", "積分梯度"),
         notebook="2_gradients",
@@ -92,6 +129,6 @@ EXERCISES: dict[str, Exercise] = {
         reference=explain.integrated_gradients,
         plan=path_calls,
         properties=(SAME_TWICE,),
-        same=close_to(0.02),  # trapezoid and Gauss–Legendre are right too, the left and the right sum are not
+        distance=exact(0.02),  # trapezoid and Gauss–Legendre are right too, the left and the right sum are not
     ),
 }

@@ -5,7 +5,7 @@ outputs of the next call; nothing that the student's process says about itself c
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class Text(NamedTuple):
 
 
 Answers = list[list[np.ndarray]]  # [call][time] -> output
-Same = Callable[[Call, list[np.ndarray], Callable], bool]  # whether these outputs are what the function gives
+Distance = Callable[[Sequence[Call], Answers, Callable], float]  # from what a function gives: up to 1 is the same
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Exercise:
     reference: Callable
     plan: Callable[[int], list[Call]]  # seed -> the calls; other seeds, other inputs and networks
     properties: tuple[Property, ...] = ()
-    same: Same = field(default_factory=lambda: close_to())
+    distance: Distance = field(default_factory=lambda: exact())
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,62 @@ class Verdict:
     expected: np.ndarray | None = None
 
 
-def close_to(tolerance: float = 1e-3) -> Same:
-    """Return a Same for functions without randomness: no output further off than tolerance × the largest value.
+def exact(tolerance: float = 1e-3) -> Distance:
+    """Return the distance for functions without randomness: the largest difference ÷ (tolerance × the largest value).
 
     1e-3: float32 on our smooth networks is off by less than 1e-5, the mildest known mistake by more than 1e-2.
     """
 
-    def same(call: Call, outputs: list[np.ndarray], function: Callable) -> bool:
-        theirs = expected_of(function, call)
-        return theirs is not None and all(
-            mine.shape == ours.shape and largest(mine - ours) <= tolerance * max(largest(ours), 1e-12)
-            for mine, ours in zip(outputs, theirs, strict=True)
-        )
+    def distance(calls: Sequence[Call], answers: Answers, function: Callable) -> float:
+        worst = 0.0
+        for call, outputs in zip(calls, answers, strict=True):
+            for mine, ours in zip(outputs, expected_of(function, call), strict=True):
+                if mine.shape != ours.shape:
+                    return np.inf
+                worst = max(worst, largest(mine - ours) / max(tolerance * largest(ours), 1e-12))
+        return worst
 
-    return same
+    return distance
+
+
+def over_seeds(draws: int = 16) -> Distance:
+    """Return the distance for functions with randomness: mean and spread over seeds must be those of the function.
+
+    Any way of drawing the noise is right, so no two right answers are equal. Calls that differ in `seed` alone are
+    taken together: the mean of their outputs lies within the errors of the means, and the ratio of their variances
+    within the bounds below. One call alone, or outputs that vary with no seed, must be equal to the function's.
+    """
+
+    def distance(calls: Sequence[Call], answers: Answers, function: Callable) -> float:
+        families: dict[tuple, list[int]] = {}
+        for i, call in enumerate(calls):
+            fixed = replace(call, arguments={**call.arguments, "seed": None}, times=1)
+            families.setdefault(_Key(fixed).parts, []).append(i)
+        worst = 0.0
+        for members in families.values():
+            others = [
+                replace(calls[members[0]], arguments={**calls[members[0]].arguments, "seed": 10_000 + i}, times=1)
+                for i in range(draws)
+            ]
+            theirs = np.stack([expected_of(function, other)[0] for other in others]).astype(np.float64)
+            if any(answers[i][0].shape != theirs.shape[1:] for i in members):
+                return np.inf
+            mine = np.stack([answers[i][0] for i in members]).astype(np.float64)
+            if len(members) == 1 or largest(theirs - theirs[0]) <= 1e-5 * largest(theirs):
+                off = largest(mine - theirs[:1]) / max(1e-3 * largest(theirs), 1e-12)
+            else:
+                variance = theirs.var(axis=0, ddof=1)
+                error = variance * (1 / len(mine) + 1 / draws)
+                shift = np.mean(np.square(mine.mean(axis=0) - theirs.mean(axis=0)) / (error + 1e-3 * error.max()))
+                ratio = mine.var(axis=0, ddof=1).mean() / variance.mean()
+                off = max(shift / SHIFT, ratio / WIDER, NARROWER / max(ratio, 1e-12))
+            worst = max(worst, off)
+        return worst
+
+    return distance
+
+
+SHIFT, WIDER, NARROWER = 2.2, 2.2, 0.45  # right answers: at most 1.3, and 0.7 to 1.3; wrong ones from 3.1, or 5, or 0.2
 
 
 def largest(values: np.ndarray) -> float:
@@ -104,7 +146,9 @@ def judge(
             if reason := misformed(mine, ours):
                 named = named_among(exercise, misconceptions, calls, answers)
                 return _failed(named, reason, call, mine, ours)
-    wrong = [c for c, outputs in zip(calls, answers, strict=True) if not exercise.same(c, outputs, exercise.reference)]
+    wrong = [
+        c for c, outputs in zip(calls, answers, strict=True) if exercise.distance(c, outputs, exercise.reference) > 1
+    ]
     broken = next((p.sentence for p in exercise.properties if not p.holds(calls, answers)), None)
     if not wrong and not broken:
         return Verdict(True, Text("right", "正確"))
@@ -118,14 +162,16 @@ def judge(
 def named_among(
     exercise: Exercise, misconceptions: Sequence[Misconception], calls: Sequence[Call], answers: Answers
 ) -> Misconception | None:
-    """Return the known wrong version that gives these very outputs on every call, if one does."""
+    """Return the known wrong version that gives these outputs on every call, the nearest if several do."""
+    nearest, least = None, 1.0
     for wrong in misconceptions:
         try:
-            if all(exercise.same(c, o, wrong.function) for c, o in zip(calls, answers, strict=True)):
-                return wrong
+            distance = exercise.distance(calls, answers, wrong.function)
         except Exception:  # a wrong version may fail on some call; then it is not this one
             continue
-    return None
+        if distance < least:
+            nearest, least = wrong, distance
+    return nearest
 
 
 def misformed(mine: np.ndarray, expected: np.ndarray) -> Text | None:

@@ -3,8 +3,10 @@
 Known to the sandbox: nothing here may import the reference solutions or the keys.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -59,10 +61,15 @@ class SmallSequence(nn.Module):
         return self.head((weights @ self.value(x)).tanh().mean(dim=1))
 
 
-def _shipped() -> nn.Module:
+@cache
+def _loaded() -> nn.Module:
     from hw_xai.vision.models import load
 
     return load("foodnet-synthetic")
+
+
+def _shipped() -> nn.Module:
+    return copy.deepcopy(_loaded())
 
 
 SUBJECTS: dict[str, Callable[[], nn.Module]] = {
