@@ -146,15 +146,17 @@ def judge(
             if reason := misformed(mine, ours):
                 named = named_among(exercise, misconceptions, calls, answers)
                 return _failed(named, reason, call, mine, ours)
-    wrong = [
-        c for c, outputs in zip(calls, answers, strict=True) if exercise.distance(c, outputs, exercise.reference) > 1
-    ]
     broken = next((p.sentence for p in exercise.properties if not p.holds(calls, answers)), None)
-    if not wrong and not broken:
+    if not broken and exercise.distance(calls, answers, exercise.reference) <= 1:
         return Verdict(True, Text("right", "正確"))
-    call = wrong[0] if wrong else calls[0]
-    outputs, expected = answers[list(calls).index(call)], expected_of(exercise.reference, call)
-    mine, ours = max(zip(outputs, expected, strict=True), key=lambda pair: largest(pair[0] - pair[1]))
+    call, mine, ours = max(
+        (
+            (call, mine, ours)
+            for call, outputs in zip(calls, answers, strict=True)
+            for mine, ours in zip(outputs, expected_of(exercise.reference, call), strict=True)
+        ),
+        key=lambda row: largest(row[1] - row[2]) / max(largest(row[2]), 1e-12),
+    )
     named = named_among(exercise, misconceptions, calls, answers)
     return _failed(named, broken or _off(mine, ours), call, mine, ours)
 
