@@ -3,62 +3,21 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from hw_xai import explain
 
 from .calls import Call
 from .judge import Answers, Exercise, Property, Text, exact, largest, over_seeds
-from .subjects import Subject
-
-# ------------------------------------------------------------------------------------------------------------- inputs
-
-
-def pictures(seed: int, n: int = 2, size: int = 12) -> np.ndarray:
-    """Return n random pictures (n, 3, size, size) in [0, 1], smooth as photos are."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.random((n, 3, 4, 4), dtype=np.float32))
-    return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear").numpy()
-
-
-def targets(seed: int, n: int = 2, classes: int = 5) -> np.ndarray:
-    """Return n class numbers, not all the same where n > 1: so that a target which is ignored shows."""
-    first = np.random.default_rng(seed).integers(classes)
-    return (first + np.arange(n)) % classes
-
-
-def gradient_calls(seed: int) -> list[Call]:
-    """Two pictures at once and twice over, one alone, and a dish of the network that ships."""
-    network = Subject("small_cnn", seed)
-    dish = pictures(seed + 1, 1, size=128)
-    return [
-        Call({"model": network, "inputs": pictures(seed), "target": targets(seed)}, times=2),
-        Call({"model": network, "inputs": pictures(seed)[:1], "target": targets(seed)[:1]}),
-        Call({"model": Subject("shipped"), "inputs": dish, "target": targets(seed, 1, 11)}),
-    ]
-
-
-def noise_calls(seed: int) -> list[Call]:
-    """Without noise, and with noise from six seeds; pictures of another range than 0…1."""
-    network, target = Subject("small_cnn", seed), targets(seed, 4)
-    inputs = 4 * pictures(seed, 4) - 1.5
-    common = {"model": network, "inputs": inputs, "target": target}
-    noisy = [
-        Call({**common, "n_samples": 10, "noise_level": 0.1, "seed": 6 * seed + i}, times=2 if i == 0 else 1)
-        for i in range(6)
-    ]
-    return [*noisy, Call({**common, "n_samples": 3, "noise_level": 0.0, "seed": 0})]
-
-
-def path_calls(seed: int) -> list[Call]:
-    """Paths from black and from another picture, few steps and many."""
-    network, inputs, target = Subject("small_cnn", seed), pictures(seed), targets(seed)
-    black, other = np.zeros_like(inputs), pictures(seed + 100)
-    return [
-        Call({"model": network, "inputs": inputs, "target": target, "baselines": black, "n_steps": 4}, times=2),
-        Call({"model": network, "inputs": inputs, "target": target, "baselines": other, "n_steps": 6}),
-    ]
-
+from .plans import (
+    attention_calls,
+    cloud_calls,
+    gradient_calls,
+    noise_calls,
+    path_calls,
+    token_calls,
+    vector_calls,
+)
 
 # --------------------------------------------------------------------------------------------------------- properties
 
@@ -88,6 +47,26 @@ def seed_decides(calls: Sequence[Call], answers: Answers) -> bool:
     return largest(first - again) <= 1e-5 * largest(first) and largest(first - other) > 1e-4 * largest(first)
 
 
+def rows_sum_to_one(calls: Sequence[Call], answers: Answers) -> bool:
+    return all(largest(output.sum(axis=-1) - 1) < 1e-3 for outputs in answers for output in outputs)
+
+
+def between_ones(calls: Sequence[Call], answers: Answers) -> bool:
+    return all(largest(output) <= 1 + 1e-4 for outputs in answers for output in outputs)
+
+
+def centred(calls: Sequence[Call], answers: Answers) -> bool:
+    return all(largest(output.mean(axis=0)) < 1e-3 * largest(output) for outputs in answers for output in outputs)
+
+
+ROWS_SUM_TO_ONE = Property(
+    Text("each row of a rollout sums to 1: it says where a token's information comes from, in shares",
+         "展開後每一列的總和是 1：它表示一個詞元的資訊各有多少比例來自何處"),
+    rows_sum_to_one,
+)  # fmt: skip
+BETWEEN_ONES = Property(Text("a cosine lies between −1 and 1", "餘弦值介於 −1 與 1 之間"), between_ones)
+NO_NEGATIVE_DISTANCE = Property(Text("a distance is never negative", "距離永遠不是負的"), never_negative)
+CENTRED = Property(Text("the mean of the projected points must be the origin", "投影後各點的平均必須是原點"), centred)
 SEED_DECIDES = Property(
     Text(
         "the same seed must give the same map and another seed another one",
@@ -95,6 +74,24 @@ SEED_DECIDES = Property(
     ),
     seed_decides,
 )
+
+# --------------------------------------------------------------------------- references that are not in the library
+
+
+def token_ig(model, inputs_embeds: Tensor, target: Tensor, baselines: Tensor, n_steps: int) -> Tensor:
+    """(N, T, D) -> (N, T): one number per token."""
+    return explain.integrated_gradients(model, inputs_embeds, target, baselines=baselines, n_steps=n_steps).sum(dim=2)
+
+
+def pca_projection(vectors: Tensor, n_components: int) -> Tensor:
+    """(n, d) -> (n, n_components)."""
+    return explain.project(vectors, "pca", n_components=n_components).points
+
+
+def mirrored_as(mine: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """Return mine with each column's sign as in ours: the direction of a principal axis is free."""
+    return mine * np.where((mine * ours).sum(axis=0) < 0, -1, 1)
+
 
 # -------------------------------------------------------------------------------------------------------------- table
 
@@ -130,5 +127,57 @@ EXERCISES: dict[str, Exercise] = {
         plan=path_calls,
         properties=(SAME_TWICE,),
         distance=exact(0.02),  # trapezoid and Gauss–Legendre are right too, the left and the right sum are not
+    ),
+    "attention_rollout": Exercise(
+        title=Text("Attention rollout", "注意力展開"),
+        notebook="4_attention",
+        points=3,
+        minutes=15,
+        lines=7,
+        reference=explain.attention_rollout,
+        plan=attention_calls,
+        properties=(SAME_TWICE, ROWS_SUM_TO_ONE),
+    ),
+    "token_ig": Exercise(
+        title=Text("Integrated gradients of tokens", "詞元的積分梯度"),
+        notebook="4_attention",
+        points=3,
+        minutes=10,
+        lines=7,
+        reference=token_ig,
+        plan=token_calls,
+        properties=(SAME_TWICE,),
+        distance=exact(0.05),  # as for pictures: the middle of the steps or a finer rule
+    ),
+    "cosine_similarity": Exercise(
+        title=Text("Cosine similarity", "餘弦相似度"),
+        notebook="5_embeddings",
+        points=1,
+        minutes=5,
+        lines=3,
+        reference=explain.cosine_similarity,
+        plan=vector_calls,
+        properties=(SAME_TWICE, BETWEEN_ONES),
+    ),
+    "euclidean_distance": Exercise(
+        title=Text("Euclidean distance", "歐氏距離"),
+        notebook="5_embeddings",
+        points=1,
+        minutes=5,
+        lines=2,
+        reference=explain.euclidean_distance,
+        plan=vector_calls,
+        properties=(SAME_TWICE, NO_NEGATIVE_DISTANCE),
+    ),
+    "pca_projection": Exercise(
+        title=Text("Projection by PCA", "以 PCA 投影"),
+        notebook="5_embeddings",
+        points=2,
+        minutes=10,
+        lines=4,
+        reference=pca_projection,
+        plan=cloud_calls,
+        properties=(CENTRED,),
+        distance=exact(align=mirrored_as),
     ),
 }
