@@ -81,6 +81,25 @@ def trained_net() -> SmallNet:
     return model.eval()
 
 
+@pytest.fixture
+def fails(capsys):
+    """Run the command line, expect exit code 2 and one sentence on stderr, and return the sentence."""
+
+    def run(*arguments: object) -> str:
+        from hw_xai.cli import main
+
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse's own way out
+            code = stop.code
+        sentence = capsys.readouterr().err.strip().splitlines()[-1]
+        assert code == 2
+        assert "Traceback" not in sentence
+        return sentence
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The folder that HW_XAI_PHOTOS names, with real photos."""

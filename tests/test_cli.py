@@ -32,23 +32,6 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def fails(capsys):
-    """Run the command line, expect exit code 2 and one sentence on stderr, and return the sentence."""
-
-    def run(*arguments: str | Path) -> str:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # argparse's own way out
-            code = stop.code
-        sentence = capsys.readouterr().err.strip().splitlines()[-1]
-        assert code == 2
-        assert "Traceback" not in sentence
-        return sentence
-
-    return run
-
-
 def test_explain_writes_a_page_pictures_and_raw_maps(tmp_path, capsys):
     photos = [dish(tmp_path / "one.jpg"), dish(tmp_path / "two.png", 9)]
     out = tmp_path / "out"

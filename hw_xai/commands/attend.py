@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 N_SENTENCES = 120  # of the corpus, for what each head does
+LONGEST_RELEVANCE = 64  # tokens: gradient × attention takes a backward pass for each
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what BERT is to read, in quotes")
     parser.add_argument("--pair", metavar="TEXT", help="a second text, read together with each sentence")
     parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (built-in)")
-    parser.add_argument("--mask", nargs="+", default=[], metavar="WORD", help="words to hide: the first is asked for")
+    parser.add_argument("--mask", nargs="+", default=[], metavar="WORD", help="words to hide; word#2: its second place")
     parser.add_argument("--no-search", action="store_true", help="leave out the nearest tokens of the search corpus")
     parser.add_argument("--out", default="attention", help="folder for the page and pictures (default: %(default)s)")
 
@@ -41,6 +42,7 @@ def write_attention_page(
     """Write folder/index.html, and a PNG and SVG of each view, on sentences (texts, or as `encode` gives them)."""
     from ..explain.attention import attention_rollout
     from ..language.layers import as_encoded, attentions
+    from ..language.relevance import guess_relevance
     from ..show.attention_page import SentenceView, write_attention_page
     from ..show.sentence_figures import write_attention_figures
     from .masking import MaskPredictions
@@ -68,6 +70,7 @@ def write_attention_page(
                 masks=None if predictions is None else predictions.view(bert, e),
                 nearest=None if index is None else nearest_view(bert, index, e),
                 asked=places_of(e, masked),
+                relevance=guess_relevance(bert, e).numpy() if predictions and len(e) <= LONGEST_RELEVANCE else None,
             )
         )
     heads = what_heads_do(bert)
@@ -144,15 +147,19 @@ def _pronouns(bert):
 
 def _print_mask(bert, encoded: Sequence, words: Sequence[str]) -> None:
     """Print what is expected at the first word, alone and with the others hidden as well."""
-    from ..language.masks import fill_mask, mask_what_if
+    from ..language.masks import WhatIf, fill_mask
+    from .sentences import places_of
 
     for e in encoded:
+        asked, also = places_of(e, words[:1]), places_of(e, words[1:])
         print(" / ".join(e.texts))
-        if len(words) == 1:
-            for prediction in fill_mask(bert, e, words[0]):
-                rows = [f"  {token:<16} {p:7.1%}" for token, p in prediction.top()]
-                print(f"{prediction.hidden} is hidden:", *rows, sep="\n")
-        for change in mask_what_if(bert, e, words[0], words[1:]) if words[1:] else ():
-            print(f"{change.before.hidden} is hidden; then {', '.join(words[1:])} as well:")
-            for token, before, after in change.changes():
-                print(f"  {token:<16} {before:7.1%} → {after:7.1%}")
+        for t in asked:  # the pieces of a word are hidden together
+            [before] = fill_mask(bert, e, t, also_masked=asked)
+            if not also:
+                rows = [f"  {token:<16} {p:7.1%}" for token, p in before.top()]
+                print(f"{before.hidden} is hidden:", *rows, sep="\n")
+                continue
+            [after] = fill_mask(bert, e, t, also_masked=[*asked, *also])
+            print(f"{before.hidden} is hidden; then {', '.join(words[1:])} as well:")
+            for token, p, q in WhatIf(before, after).changes():
+                print(f"  {token:<16} {p:7.1%} → {q:7.1%}")

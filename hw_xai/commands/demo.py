@@ -1,7 +1,10 @@
-"""The first run: ten drawn dishes, a small network, five ways to ask why, and the truth beside each answer. Offline."""
+"""The first run: ten drawn dishes, five ways to ask why beside the truth, and how a BERT reads. Offline."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from .options import seed
 
@@ -16,6 +19,17 @@ LAYER_SHOWN = "features.8"  # half-way: textures and parts, not yet dishes
 N_FILTERS = 6
 N_STEPS = 32
 SIZE = (3, 96, 96)  # of the pictures from noise: smaller ones are drawn in half the time
+
+SENTENCES = ["The nurse is popular with the children because she is kind.", "今天買了蘋果來吃"]
+PASSAGE = 1
+CLOZE = ["The [MASK] flew out of the cave.", "今天買了[MASK]果來吃"]
+N_SAMPLES = 300  # of LIME, for some ten words
+BERT_PAGES = {  # folder: its picture, what the page shows
+    "attention": ("1-all-heads.png", "Where each head looks, what a hidden word does, which words are near"),
+    "senses": ("projection.png", "Ten sentences of 蘋果, layer by layer: do the fruit and the company part?"),
+    "reader": ("projection.png", "A question and its passage: in which layer does the answer leave the rest?"),
+    "words": ("1-words.png", "Which words a guess comes from, by three methods"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +52,7 @@ def run(options: argparse.Namespace) -> None:
     out = Path(options.out)
     items: list[Item] = []
     panels: list[Panel] = []
+    written: list[str] = []
     try:
         for i in tqdm(range(N_IMAGES), desc="explaining", unit="dish"):
             image, target = dishes[i]
@@ -49,7 +64,11 @@ def run(options: argparse.Namespace) -> None:
                 raise KeyboardInterrupt
         panels.append(_filters(model))
         panels.append(class_pictures(model, list(range(len(model.classes))), size=SIZE, n_steps=N_STEPS))
+        for folder in tqdm(_write_bert_pages(out), desc="reading", unit="page", total=len(BERT_PAGES)):
+            written.append(folder)
     finally:
+        if written:
+            panels.append(_bert_panel(out, written))
         if items:
             page = write_gallery(out / "index.html", "Why does the network see a soup?", _INTRO, items, panels)
     print(f"done: open {page.resolve()}")
@@ -77,4 +96,37 @@ def _filters(model):
         "What single filters look for",
         f"Activation maximization of {N_FILTERS} filters of the layer {LAYER_SHOWN}: gradient ascent from noise.",
         [(p.permute(1, 2, 0).cpu().numpy(), f"filter {c}") for p, c in zip(pictures, channels, strict=True)],
+    )
+
+
+def _write_bert_pages(out: Path) -> Iterator[str]:
+    """Write the pages of BERT_PAGES into out, and yield the folder of each when it is done."""
+    from ..language.bert import load_bert
+    from .attend import write_attention_page
+    from .embed import read_sample, write_embedding_page, write_passage_page
+    from .tokens import write_token_page
+
+    bert = load_bert("built-in")
+    write_attention_page(bert, SENTENCES, out / "attention", progress=False)
+    yield "attention"
+    write_embedding_page(bert, read_sample(bert, "ten"), out / "senses")
+    yield "senses"
+    write_passage_page(load_bert("built-in-reader"), PASSAGE, out / "reader")
+    yield "reader"
+    write_token_page(bert, CLOZE, out / "words", settings={"n_samples": N_SAMPLES})
+    yield "words"
+
+
+def _bert_panel(out: Path, written: list[str]):
+    """Return a picture of each page that is written, which opens it."""
+    from PIL import Image
+
+    from ..show import Panel
+
+    pictures = [(BERT_PAGES[folder][1], out / folder / BERT_PAGES[folder][0]) for folder in written]
+    return Panel(
+        "How does a BERT read?",
+        "A small model of Chinese and English, trained by this project. Each picture opens a page of its own.",
+        [(np.asarray(Image.open(path).convert("RGB")), caption) for caption, path in pictures],
+        links=[f"{folder}/index.html" for folder in written],
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .options import seed
+
 METHODS = ("pca", "tsne", "umap")
 METRICS = ("cosine", "euclidean")
 N_OTHERS = 200  # arbitrary tokens: how alike any two are
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="built-in, minilm, a folder or hub id (default: built-in, or its reader)")
     parser.add_argument("--method", choices=METHODS, default="pca", help="of the projection (default: %(default)s)")
     parser.add_argument("--metric", choices=METRICS, default="cosine", help="shown first (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of t-SNE and UMAP (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="of t-SNE and UMAP (default: %(default)s)")
     parser.add_argument("--out", default="embedding", help="folder for the page and pictures (default: %(default)s)")
 
 
@@ -48,7 +50,9 @@ def run(options: argparse.Namespace) -> None:
     else:
         bert = load_bert(options.model or "built-in")
         sample = read_sample(bert, options.sentences, options.word, options.occurrence)
-        page = write_embedding_page(bert, sample, options.out, options.method, options.metric, options.seed)
+        page = write_embedding_page(
+            bert, sample, options.out, options.method, options.metric, options.seed, print_report=True
+        )
     print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -57,9 +61,13 @@ def run(options: argparse.Namespace) -> None:
 
 def read_sample(bert, source: str, word: str | None = None, occurrence: int | None = None) -> Sample:
     """Return the sentences that --sentences names."""
+    from ..errors import UserError
+
     if source == "ten":
         return _ten(word or "果")
     if source.startswith("built-in:"):
+        if word is not None:
+            raise UserError(f"--word must be left out with {source}, which names the word, got {word}")
         return _shipped_set(source.removeprefix("built-in:"))
     return _from_file(bert, Path(source), word, occurrence)
 
@@ -141,7 +149,13 @@ def _number(source: str) -> int:
 
 
 def write_embedding_page(
-    bert, sample: Sample, folder: str | Path, method: str = "pca", metric: str = "cosine", seed: int = 0
+    bert,
+    sample: Sample,
+    folder: str | Path,
+    method: str = "pca",
+    metric: str = "cosine",
+    seed: int = 0,
+    print_report: bool = False,
 ) -> Path:
     """Write folder/index.html, and a PNG and SVG of each view, on one word in many sentences."""
     from ..explain.embeddings import cosine_similarity, euclidean_distance
@@ -184,10 +198,10 @@ def write_embedding_page(
     )
     drawn = "".join(sample.texts)
     scatter = projection_figure(np.stack([p.points for p in planes]), senses, [_short_worth(p) for p in planes])
-    save_figure(scatter, Path(folder) / "projection", drawn)
+    save_figure(scatter, Path(folder) / "projection", "".join(senses))
     for name, values in matrices.items():
         save_figure(similarity_figure(values, sample.texts, name), Path(folder) / f"similarity-{name}", drawn)
-    if report:
+    if report and print_report:
         print(report.table("raw"))
     return page
 
@@ -225,7 +239,6 @@ def write_passage_page(bert, number: int, folder: str | Path, method: str = "pca
         np.stack([cosine_similarity(layer) for layer in vectors]),
         None,
         method=method,
-        no_report="These dots are different words, not senses of one: there is nothing to judge by sense.",
     )
     scatter = projection_figure(np.stack([p.points for p in planes]), groups, [_short_worth(p) for p in planes])
     save_figure(scatter, Path(folder) / "projection")
@@ -260,7 +273,7 @@ def _vectors(bert, encoded: Sequence, places: Sequence[Sequence[int]]) -> tuple[
 
 
 def _planes(vectors: np.ndarray, method: str, seed: int) -> list:
-    from ..explain.embeddings import project
+    from ..explain.projection import project
     from ..show.embedding_page import Plane
 
     found = (project(layer, method, seed=seed) for layer in vectors)
@@ -283,7 +296,7 @@ def _unjudged(sample: Sample) -> str:
 
 
 def _report(sample: Sample, vectors, others, control, control_others, position: Sequence[int]):
-    from ..explain.embeddings import sense_report
+    from ..explain.separation import sense_report
 
     return sense_report(
         vectors,

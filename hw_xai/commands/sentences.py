@@ -1,5 +1,6 @@
 """What the commands on sentences share: reading them with their notices, and how tokens are shown."""
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -40,9 +41,20 @@ def display_tokens(bert: Bert, encoded: Encoded) -> list[str]:
 
 def in_flags(error: UserError) -> UserError:
     """Return a mistake told in Python's keywords as one of the command line."""
-    return UserError(str(error).replace("occurrence=1", "--occurrence 1").replace("`occurrence`", "--occurrence"))
+    said = str(error).replace("occurrence=1", "--occurrence 1")
+    for keyword in ("occurrence", "reference"):
+        said = said.replace(f"`{keyword}`", f"--{keyword}")
+    return UserError(said)
 
 
 def places_of(encoded: Encoded, words: Sequence[str]) -> list[int]:
-    """Return the tokens of words, in the order of the words."""
-    return [t for word in words for t in places(encoded, word)]
+    """Return the tokens of words, in the order of the words; "word#2" is the second place of a word."""
+    found = []
+    for word in words:
+        name, number = re.fullmatch(r"(.+?)(?:#(\d+))?", word, re.DOTALL).groups()
+        try:
+            found += places(encoded, name, None if number is None else int(number))
+        except UserError as error:
+            said = str(error).replace("occurrence=1, 2, …", f"--mask {name}#1, {name}#2, …")
+            raise UserError(said.replace("`occurrence`", "the number behind #")) from error
+    return found

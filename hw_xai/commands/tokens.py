@@ -8,6 +8,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from .options import count, seed
+
 TITLES = {
     "gradient": ("Gradient", "How much the score moves with a word: length only, no sign.", False),
     "input_x_gradient": ("Input × gradient", "What each word would add if the model were linear.", True),
@@ -26,11 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--occurrence", type=int, help="which one, where the word stands more than once")
     parser.add_argument("--reference", metavar="TEXT", help="explain the similarity to another sentence")
     parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (built-in)")
-    from .explain import count
-
     parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad and LIME")
     parser.add_argument("--n-steps", type=count, help="points on the path of integrated gradients")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
     parser.add_argument("--out", default="tokens", help="folder for the page and pictures (default: %(default)s)")
 
 

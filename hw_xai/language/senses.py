@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..explain.contract import random_states_preserved
-from ..explain.embeddings import SenseReport, sense_report
+from ..explain.separation import SenseReport, sense_report
 from .bert import Bert
 from .corpus import APPLE_FIRST, APPLE_SECOND, APPLE_SENSES, APPLE_SENTENCES, sense_sets
 from .layers import hidden_states

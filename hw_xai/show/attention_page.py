@@ -49,6 +49,7 @@ class SentenceView:
     masks: MaskView | None = None
     nearest: NearestView | None = None
     asked: Sequence[int] = ()  # tokens to hide when the page opens: the first is asked for
+    relevance: np.ndarray | None = None  # (L, T, T) what the guess at each token rests on, up to each layer
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def write_attention_page(
         n_heads=len(heads.names[0]),
         corpus=corpus,
         has_masks=any(sentence.masks for sentence in sentences),
+        has_relevance=any(sentence.relevance is not None for sentence in sentences),
         unavailable=unavailable,
         data=data,
     )
@@ -142,6 +144,7 @@ def _sentence(view: SentenceView, used: _Used) -> dict:
         "words": [list(map(int, word)) for word in view.words],
         "attention": packed(shares(view.attention)),
         "rollout": packed(shares(view.rollout)),
+        "relevance": None if view.relevance is None else packed(shares(view.relevance)),
         "masks": None if view.masks is None else _masks(view.masks),
         "nearest": None if view.nearest is None else _nearest(view.nearest, used),
         "asked": [int(t) for t in view.asked],

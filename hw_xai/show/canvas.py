@@ -1,7 +1,8 @@
-"""The paper and the pens of every figure: style, fonts, grids, colour bars. Private to `figures`."""
+"""The paper and the pens of every figure: style, fonts, grids, colour bars."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, QUIET, LINE = "#26231f", "#67625b", "#e4e0d9"
-_CJK = ("Noto Sans CJK TC", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans TC", "Source Han Sans TC", "PingFang TC",
-        "Heiti TC", "Microsoft JhengHei", "Microsoft YaHei", "WenQuanYi Zen Hei", "Arial Unicode MS")  # fmt: skip
+CJK_FONTS = (
+    "Noto Sans CJK TC", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans TC", "Source Han Sans TC", "PingFang TC",
+    "Heiti TC", "Microsoft JhengHei", "Microsoft YaHei", "WenQuanYi Zen Hei", "Arial Unicode MS",
+)  # fmt: skip
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -35,13 +38,20 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
+def can_draw(text: str) -> bool:
+    """Tell whether the installed fonts have the Chinese characters of `text`, if there are any."""
+    chinese = any("\u3400" <= character <= "\u9fff" for character in text)
+    return not chinese or any(font in CJK_FONTS for font in _style()["font.family"])
+
+
 @cache
 def _style() -> dict:
     from matplotlib import font_manager
 
     installed = set(font_manager.fontManager.get_font_names())
     return {
-        "font.family": ["DejaVu Sans", *(font for font in _CJK if font in installed)],  # the first that has the glyph
+        # matplotlib takes the first that has the glyph
+        "font.family": ["DejaVu Sans", *(font for font in CJK_FONTS if font in installed)],
         "font.size": 9.5,
         "text.color": INK,
         "axes.labelcolor": QUIET,
@@ -56,11 +66,24 @@ def _style() -> dict:
     }
 
 
-def sheet(width: float, height: float) -> Figure:
-    """Return an empty figure of that size in inches."""
+@cache
+def _figure_type() -> type[Figure]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    class Sheet(Figure):
+        """A figure that a notebook draws although pyplot, which would teach it to, was never imported."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=110)
+            return buffer.getvalue()
+
+    return Sheet
+
+
+def sheet(width: float, height: float) -> Figure:
+    """Return an empty figure of that size in inches."""
+    figure = _figure_type()(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06)
     return figure
 

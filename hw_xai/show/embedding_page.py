@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..explain.embeddings import TRANSFORMS, SenseReport
+from ..explain.embeddings import TRANSFORMS
+from ..explain.separation import SenseReport
 from .pages import packed, rounded, shares, write_page
 from .sentence_figures import GROUP_COLOURS
 
@@ -70,7 +71,7 @@ def write_embedding_page(
     """Write the page and return its path.
 
     planes: S, one for each layer; cosine, euclidean: (S, n, n), drawn as heatmaps unless euclidean is None. no_report
-    says why there is no report.
+    says why there is no report, "" where none is to be expected.
     """
     n = len(points)
     if cosine.shape != (len(planes), n, n):

@@ -54,13 +54,14 @@ class Panel:
     title: str
     text: str
     pictures: Sequence[tuple[np.ndarray, str]]  # (image as `to_rgb` takes it, caption)
+    links: Sequence[str] = ()  # the page that each picture opens, beside this one
 
 
 def write_gallery(
     path: str | Path, title: str, intro: str, items: Sequence[Item], panels: Sequence[Panel] = ()
 ) -> Path:
     """Write the page, whole or not at all, and return its path. Equal arguments give equal bytes."""
-    html = _template("gallery.html.j2").render(
+    html = load_template("gallery.html.j2").render(
         title=title,
         intro=intro,
         items=[_item(item) for item in items],
@@ -102,7 +103,10 @@ def _tile(tile: Tile) -> dict:
 
 
 def _panel(panel: Panel) -> dict:
-    return vars(panel) | {"pictures": [(photo_uri(to_rgb(image)), caption) for image, caption in panel.pictures]}
+    links = panel.links or [None] * len(panel.pictures)
+    pictures = zip(panel.pictures, links, strict=True)
+    shown = [(photo_uri(to_rgb(image)), caption, link) for (image, caption), link in pictures]
+    return vars(panel) | {"pictures": shown}
 
 
 def _path(mask: np.ndarray) -> str:
@@ -111,7 +115,7 @@ def _path(mask: np.ndarray) -> str:
 
 
 @cache
-def _template(name: str):
+def load_template(name: str):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "templates"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..files import atomic
 from .colours import NIGHT, css_gradient, over, table
-from .gallery import _template
+from .gallery import load_template
 
 
 def packed(values: ArrayLike) -> dict:
@@ -46,7 +46,7 @@ def rounded(values: ArrayLike, digits: int = 4) -> list:
 
 def write_page(path: str | Path, template: str, **values: object) -> Path:
     """Write a page that asks no network for anything, whole or not at all, and return its path."""
-    html = _template(template).render(
+    html = load_template(template).render(
         gradient={"signed": css_gradient(True), "unsigned": css_gradient(False)},
         palette=over(table(False), NIGHT).tolist(),
         night=NIGHT,

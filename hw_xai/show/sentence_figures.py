@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files import atomic
-from .canvas import INK, LINE, QUIET, sheet, styled
+from .canvas import INK, LINE, QUIET, can_draw, sheet, styled
 from .colours import NIGHT, PAPER, over, table
 from .figures import save_png
 
@@ -145,7 +145,7 @@ GROUP_COLOURS = ("#d9523c", "#3f83f2", "#3f9d62", "#c9a227", "#8f4fb0", "#2a9d9d
 
 
 def write_attention_figures(folder: str | Path, sentences: Sequence[SentenceView], heads: HeadsView) -> list[Path]:
-    """Write the views of the attention page as PNG and SVG; the last layer's mean and rollout, and all heads."""
+    """Write the views of the attention page as PNG and SVG, those of one layer for the last."""
     written = []
     for number, view in enumerate(sentences, start=1):
         last = len(view.attention)
@@ -154,15 +154,21 @@ def write_attention_figures(folder: str | Path, sentences: Sequence[SentenceView
             "mean": attention_figure(view.tokens, view.attention[-1].mean(0), f"layer {last}, mean of its heads"),
             "rollout": attention_figure(view.tokens, view.rollout[-1], f"rollout up to layer {last}"),
         }
+        if view.relevance is not None:
+            title = "gradient × attention: what each guess rests on"
+            drawn["relevance"] = attention_figure(view.tokens, view.relevance[-1], title)
         for name, figure in drawn.items():
             written += save_figure(figure, Path(folder) / f"{number}-{name}", "".join(view.tokens))
     strength = np.array([[float(name.rsplit("(", 1)[-1].rstrip(")") or 0) for name in row] for row in heads.names])
-    return written + save_figure(heads_figure(heads.names, strength, "what each head does"), Path(folder) / "heads")
+    written += save_figure(heads_figure(heads.names, strength, "what each head does"), Path(folder) / "heads")
+    entropy = [[f"{value:.2f}" for value in row] for row in heads.entropy]
+    title = "entropy of each head: 0 looks at one token, 1 everywhere alike"
+    return written + save_figure(heads_figure(entropy, heads.entropy, title), Path(folder) / "entropy")
 
 
 def save_figure(figure: Figure, stem: Path, text: str = "") -> list[Path]:
     """Write stem.png and stem.svg, unless no installed font can draw `text`: then say which package brings one."""
-    if not _can_draw(text):
+    if not can_draw(text):
         print(_NO_FONT, file=sys.stderr)
         return []
     import matplotlib
@@ -179,13 +185,6 @@ _NO_FONT = (
     "note: no installed font has Chinese characters, so only the page is written and no pictures: install one, such as "
     "fonts-noto-cjk (Debian, Ubuntu) or google-noto-sans-cjk-fonts (Fedora)"
 )
-
-
-def _can_draw(text: str) -> bool:
-    from .canvas import _CJK, _style
-
-    chinese = any("\u3400" <= character <= "\u9fff" for character in text)
-    return not chinese or any(font in _CJK for font in _style()["font.family"])
 
 
 def _fire():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hw_xai.explain import cosine_similarity, euclidean_distance, project, sense_report
 from hw_xai.explain.attention import KINDS
-from hw_xai.explain.embeddings import cosine_similarity, euclidean_distance, project, sense_report
 from hw_xai.show.attention_page import Corpus, HeadsView, MaskView, NearestView, SentenceView, write_attention_page
 from hw_xai.show.embedding_page import Plane, Point, write_embedding_page
 from hw_xai.show.token_page import MethodView, SentenceScores, write_token_page
@@ -31,6 +31,7 @@ def view(tokens: list[str]) -> SentenceView:
     return SentenceView(
         " ".join(tokens), tokens, special, [[t] for t in range(n)], attention, attention.mean(1),
         ["the end was cut off"], masks, NearestView(*near, *near, *by_head),
+        relevance=None if tokens is SENTENCES[1] else attention.mean(1),
     )  # fmt: skip
 
 
@@ -116,6 +117,16 @@ def test_a_token_shows_where_it_looks(open_page, attention_page):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     assert page.locator("#reading").inner_text().startswith("un looks at")
+
+
+def test_what_a_guess_rests_on(open_page, attention_page):
+    page = ready(open_page(attention_page))
+    page.locator("#head").select_option("relevance")
+    assert title(page) == "Gradient × attention up to layer 1"
+    page.locator(".from button").nth(1).hover()
+    assert page.locator("#reading").inner_text().startswith("she is guessed from")
+    page.locator("#sentence").select_option("1")
+    assert "too long" in page.locator("#head-note").inner_text()
 
 
 def test_the_heatmap_and_special_tokens(open_page, attention_page):

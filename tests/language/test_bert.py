@@ -10,6 +10,7 @@ from hw_xai.errors import UserError
 from hw_xai.language import attribution, masks
 from hw_xai.language.bert import Bert, load_bert
 from hw_xai.language.layers import attentions, hidden_states
+from hw_xai.language.relevance import guess_relevance
 from hw_xai.language.tokens import encode, token_at, tokens_between
 from hw_xai.language.train import build_tokenizer
 
@@ -298,6 +299,27 @@ def test_mask_mistakes(bert, classifier):
         masks.fill_mask(bert, "two bats", "bats")[0].of("crocodile")
 
 
+# ---- relevance ----
+
+
+def test_relevance_of_a_guess_is_the_recursion_token_by_token(bert):
+    [encoded] = encode(bert, "two bats slept in an old barn")
+    found = guess_relevance(bert, encoded, batch_size=3)
+    assert found.shape == (2, len(encoded), len(encoded))
+    for t in range(1, len(encoded) - 1):
+        ids = torch.tensor([encoded.put((t,), bert.mask_id, "[MASK]").ids])
+        output = bert.model(input_ids=ids, output_attentions=True)
+        score = output.logits[0, t].log_softmax(-1)[encoded.ids[t]]
+        relevance = torch.eye(len(encoded))
+        for layer, attention in enumerate(output.attentions):
+            [gradient] = torch.autograd.grad(score, attention, retain_graph=True)
+            relevance = relevance + (attention * gradient)[0].clamp(min=0).mean(0) @ relevance
+            row = relevance[t].detach().clone()
+            row[t] = 0
+            torch.testing.assert_close(found[layer, t], row / row.sum(), atol=1e-5, rtol=0)
+    assert (found[:, [0, -1]] == 0).all()
+
+
 # ---- attribution ----
 
 
@@ -320,8 +342,12 @@ def test_every_method_on_every_question(bert, classifier, method):
     assert masked.explained.startswith("log P(")
 
 
-def test_integrated_gradients_equal_captum(classifier):
+# Captum rounds its steps to float32
+@pytest.mark.parametrize(("kind", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-7)])
+def test_integrated_gradients_equal_captum(folders, kind, tolerance):
     captum = pytest.importorskip("captum.attr")
+    classifier = load_bert(folders["classifier"])
+    classifier.model.to(kind)
     [encoded] = encode(classifier, SENTENCES[0])
     ids = torch.tensor([encoded.ids])
     hidden = torch.tensor(encoded.special)
@@ -333,7 +359,8 @@ def test_integrated_gradients_equal_captum(classifier):
     theirs = captum.LayerIntegratedGradients(forward, classifier.word_embeddings)
     expected = theirs.attribute(ids, baseline_ids, target=2, n_steps=20, method="riemann_middle")[0].sum(-1)
     ours = attribution.attribute_tokens(classifier, encoded, "ig", target=2, n_steps=20)
-    torch.testing.assert_close(ours.scores, attribution.merged(encoded, expected), atol=1e-5, rtol=0)
+    assert ours.scores.dtype == kind
+    torch.testing.assert_close(ours.scores, attribution.merged(encoded, expected), atol=tolerance, rtol=0)
 
 
 def test_integrated_gradients_are_complete(classifier):

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,7 +66,9 @@ def test_rounding_knows_no_nan():
 
 def test_the_page_holds_the_attention_to_a_255th(tmp_path):
     view = sentence(2, 3, 7)
+    view = replace(view, relevance=view.rollout[::-1])
     found = read(write_attention_page(tmp_path / "a.html", "tiny", [view], heads(2, 3)))["sentences"][0]
+    assert np.abs(unpacked(found["relevance"]) / 255 - view.relevance).max() <= 1 / 255
     assert np.abs(unpacked(found["attention"]) / 255 - view.attention).max() <= 1 / 255
     assert np.abs(unpacked(found["rollout"]) / 255 - view.rollout).max() <= 1 / 255
 

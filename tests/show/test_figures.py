@@ -103,3 +103,8 @@ def test_the_confusion_matrix_tells_the_share_found_of_every_class():
 def test_a_wrong_argument_gives_one_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_a_notebook_draws_the_figures_though_pyplot_is_not_imported():
+    figure = show.heatmap(np.zeros((8, 8, 3), np.uint8), np.eye(8))
+    assert figure._repr_png_().startswith(b"\x89PNG")

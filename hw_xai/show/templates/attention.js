@@ -7,11 +7,12 @@ const sentence = () => data.sentences[state.sentence];
 let arrays = []; // one for each sentence: attention, rollout, masks, nearest
 
 async function decode(sentence) {
-  const { masks, nearest } = sentence;
+  const { masks, nearest, relevance } = sentence;
   const both = async (box) => box && { tokens: await unpack(box.tokens), similarity: await unpack(box.similarity) };
   return {
     attention: await unpack(sentence.attention),
     rollout: await unpack(sentence.rollout),
+    relevance: relevance && await unpack(relevance),
     masks: masks && {
       candidates: await unpack(masks.candidates),
       probabilities: await unpack(masks.probabilities),
@@ -25,8 +26,8 @@ async function decode(sentence) {
 
 /* T × T attention of what is chosen, 0 to 1 */
 function chosen(layer = state.layer, head = state.head) {
-  const { attention, rollout } = arrays[state.sentence];
-  if (head === "rollout") return Float64Array.from(rowOf(rollout, layer), (v) => v / 255);
+  const { attention, ...flows } = arrays[state.sentence];
+  if (head in flowTitles) return flows[head] ? Float64Array.from(rowOf(flows[head], layer), (v) => v / 255) : new Float64Array(sentence().tokens.length ** 2);
   if (head !== "mean") return Float64Array.from(rowOf(attention, layer, head), (v) => v / 255);
   const mean = new Float64Array(attention.shape[2] ** 2);
   for (let h = 0; h < nHeads; h++) rowOf(attention, layer, h).forEach((v, i) => { mean[i] += v / 255 / nHeads; });
@@ -88,7 +89,8 @@ function drawLines() {
   }
   if (state.token !== null) {
     const order = tokens.map((_, t) => t).sort((a, b) => weights[state.token * n + b] - weights[state.token * n + a]).slice(0, 3);
-    one("reading").textContent = `${tokens[state.token]} looks at ` + order.map((t) => `${tokens[t]} (${weights[state.token * n + t].toFixed(2)})`).join(", ");
+    const verb = { rollout: "has gathered", relevance: "is guessed from" }[state.head] || "looks at";
+    one("reading").textContent = `${tokens[state.token]} ${verb} ` + order.map((t) => `${tokens[t]} (${weights[state.token * n + t].toFixed(2)})`).join(", ");
   }
 }
 
@@ -104,12 +106,17 @@ function drawHeatmap() {
   document.querySelector(".heat").replaceChildren(head, body);
 }
 
+/* what is followed through all layers, instead of one layer's attention */
+const flowTitles = { rollout: "Rollout", relevance: "Gradient × attention" };
+const flowNotes = {
+  rollout: "The layers multiplied together, half of each kept as it is: how much of each input token (right) has reached each token (left).",
+  relevance: "Each token (left) is hidden in turn: which tokens (right) speak for it being there, by their attention times the gradient of its log probability, carried through the layers.",
+};
+
 function describeHead() {
   const { layer, head } = state, name = data.heads.names[layer][head];
-  one("head-title").textContent = head === "rollout" ? `Rollout up to layer ${layer + 1}` : head === "mean" ? `Layer ${layer + 1}, mean of its heads` : `Layer ${layer + 1}, head ${head + 1}`;
-  one("head-note").textContent = head === "rollout"
-    ? "The layers multiplied together, half of each kept as it is: how much of each input token (right) has reached each token (left)."
-    : head === "mean" ? "The mean hides what single heads do: compare them beside it."
+  one("head-title").textContent = head in flowTitles ? `${flowTitles[head]} up to layer ${layer + 1}` : head === "mean" ? `Layer ${layer + 1}, mean of its heads` : `Layer ${layer + 1}, head ${head + 1}`;
+  one("head-note").textContent = head in flowNotes ? (arrays[state.sentence][head] ? flowNotes[head] : "Not computed: this sentence is too long.") : head === "mean" ? "The mean hides what single heads do: compare them beside it."
     : name ? `In our corpus it attends mostly to: ${name}.` : `In our corpus it has no clear preference; most beyond its even share: ${strongest(layer, head)}.`;
   one("layer-shown").textContent = `${layer + 1} of ${nLayers}`;
   one("layer").setAttribute("aria-valuetext", `layer ${layer + 1} of ${nLayers}`);

@@ -4,7 +4,8 @@ const groupColour = (group) => data.colours[groups.indexOf(group) % data.colours
 const metric = () => document.querySelector("[name=metric]:checked")?.value || data.metric;
 let matrices = {};
 
-function written({ before, word, after }) {
+function written({ before, word, after, image }) {
+  if (image) return [make("img", { className: "thumb", src: image, alt: "" }), word]; // a dot may be a photo
   return [before, make("mark", { textContent: word }), after];
 }
 
@@ -107,8 +108,9 @@ function drawReport() {
 }
 
 function drawLayer() {
-  one("layer-shown").textContent = state.layer === 0 ? "0, embedding" : `${state.layer} of ${layers.length - 1}`;
-  one("layer").setAttribute("aria-valuetext", `layer ${state.layer} of ${layers.length - 1}`);
+  const named = layers[state.layer].name ?? (state.layer === 0 ? "0, embedding" : `${state.layer} of ${layers.length - 1}`);
+  one("layer-shown").textContent = named;
+  one("layer").setAttribute("aria-valuetext", `layer ${named}`);
   drawPlot();
   drawPoint();
   drawMatrix();
