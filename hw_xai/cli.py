@@ -6,18 +6,21 @@ import os
 import sys
 
 from . import __version__
-from .commands import attend, bert, data, demo, embed, explain, methods, tokens, train
+from .commands import attend, bert, data, demo, embed, explain, features, layers, methods, tokens, train, train_lcam
 from .errors import UserError
 
 COMMANDS = {
     "demo": demo,
     "explain": explain,
     "methods": methods,
+    "layers": layers,
+    "features": features,
     "attend": attend,
     "embed": embed,
     "tokens": tokens,
     "data": data,
     "train": train,
+    "train-lcam": train_lcam,
     "bert": bert,
 }
 

@@ -1,8 +1,8 @@
-"""What layers and channels respond to: recorded activations, activation maps, and inputs that excite a channel most."""
+"""What layers and channels respond to: recorded activations, activation maps, and the images that excite them most."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +12,17 @@ from .contract import (
     Layer,
     Model,
     Recording,
-    check_amount,
     check_count,
     check_inputs,
     described,
     explaining,
     find_layer,
-    generator,
-    graph_nodes,
+    hooked,
+    preserved,
     progress_bar,
     record,
     scores_of,
-    slope,
 )
-
-RELAXED_STEPS = 16  # so long a gradient passes through ReLUs that would otherwise stop all of it
 
 
 @contextmanager
@@ -43,133 +39,182 @@ def record_activations(model: nn.Module, layers: Layer | Sequence[Layer]) -> Ite
 
 
 def filter_activation(
-    model: Model, inputs: Tensor, layer: Layer = None, channel: int = 0, *, batch_size: int = BATCH_SIZE
+    model: Model, inputs: Tensor, layer: Layer = None, channel: int = 0, *, batch_size: int | None = None
 ) -> Tensor:
     """Return where a channel responds, and how strongly: (N, 1, h, w) at the layer's own resolution.
 
     layer: None is the last convolution. One forward pass. Zeiler and Fergus 2013, arXiv 1311.2901.
     """
-    layer = find_layer(model, layer)
+    layer, chosen = find_layer(model, layer), as_channels(channel)
     with explaining(model, inputs, None, batch_size) as chunks:
-        return torch.cat([channel_of(model, layer, channel, x) for x, _ in chunks])
+        return torch.cat([channel_of(model, layer, chosen.expand(len(x)), x) for x, _ in chunks])
 
 
-def maximize_activation(
+def layer_shapes(model: nn.Module, inputs: Tensor) -> dict[str, tuple[int, ...]]:
+    """Return the layers that can be chosen, in the order they run: dotted path -> shape of what it returns, without N.
+
+    Left out are modules that do not run, run twice in a pass, or return no single tensor. One forward pass.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"`model` must be an nn.Module, whose layers have names, got {described(model)}")
+    names = {module: name for name, module in model.named_modules() if name}
+    returned: dict[str, list[object]] = {}
+    with explaining(model, inputs[:1], None, 1) as chunks:
+        ((x, _),) = chunks
+        with hooked(names, lambda module, output: returned.setdefault(names[module], []).append(output)):
+            scores_of(model, x)
+    return {
+        name: tuple(outputs[0].shape[1:])
+        for name, outputs in returned.items()
+        if len(outputs) == 1 and isinstance(outputs[0], Tensor) and outputs[0].ndim > 1
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- over a data set
+
+
+class Ranked(NamedTuple):
+    """The images that a channel answers most, or least, the extreme first: (k,) each, or (channels, k)."""
+
+    indices: Tensor  # int64, of the data set
+    values: Tensor  # mean activation
+    places: Tensor  # (..., 2) int64, row and column of the strongest response in the map; 0 where there is no map
+
+
+class ExtremeImages(NamedTuple):
+    """Both ends of a data set."""
+
+    most: Ranked
+    least: Ranked
+
+
+def extreme_images(
     model: Model,
+    dataset: Iterable,
     layer: Layer = None,
-    channel: int = 0,
+    channel: int | Sequence[int] = 0,
     *,
-    inputs: Tensor | None = None,
-    size: Sequence[int] = (3, 128, 128),
-    n_steps: int = 64,
-    lr: float = 0.1,
-    jitter: int = 4,
-    blur: float = 1.0,
-    total_variation: float = 0.1,
-    seed: int = 0,
+    k: int = 9,
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
-) -> Tensor:
-    """Return pictures (N, C, H, W) in [0, 1] that drive the mean activation of a channel up, by gradient ascent.
+) -> ExtremeImages:
+    """Return which k images of a data set activate a channel most and least, by its mean over the map.
 
-    Starts from photos, `inputs` in [0, 1] (left as they are), or from noise of `size` (C, H, W): then N = 1. The layer
-    may also end in (N, C): its channel is then a class. Regularisers: the picture is shifted by up to `jitter` pixels
-    at each step; `blur` is the standard deviation in pixels of the Gaussian that smooths each step; `total_variation`
-    pulls neighbours together; both gradients count alike at 1. Each step moves by `lr` on average, before the sigmoid.
-    n_steps forward and backward passes. Erhan et al. 2009; Yosinski et al. 2015, arXiv 1506.06579.
+    dataset: anything to walk through once that gives inputs (C, H, W), or tuples that begin with one: of any size, as
+    only a batch is held. channel: one, or several in the same walk. A layer may also end in (N, C): then a channel is
+    a class. Of equal images the one that came first wins. One forward pass per image.
     """
-    check_count("n_steps", n_steps)
-    check_count("jitter", jitter, least=0)
-    for name, amount in {"lr": lr, "blur": blur, "total_variation": total_variation}.items():
-        check_amount(name, amount)
-    layer = find_layer(model, layer)
-
-    def ascend(picture: Tensor) -> Tensor:  # (n, C, H, W) -> (n, C, H, W)
-        shifts = torch.randint(-jitter, jitter + 1, (n_steps, 2), generator=generator(seed)).tolist()
-        z = picture.clamp(0.01, 0.99).logit().requires_grad_()  # any z is a picture in (0, 1): z.sigmoid()
-        with progress_bar(n_steps, "steps", progress) as bar:
-            for step, shift in enumerate(shifts):
-                with torch.enable_grad():
-                    picture = z.sigmoid()
-                    response = channel_of(model, layer, channel, picture.roll(shift, dims=(2, 3)))
-                    objective = response.flatten(1).mean(dim=1).sum()
-                    if step < RELAXED_STEPS:
-                        _revive(objective)
-                    excite = unit_rms(slope(objective, z, retain_graph=True))
-                    roughen = slope(roughness(picture), z)
-                z += lr * unit_rms(smoothed(excite - total_variation * roughen, blur))
-                bar.update()
-        return z.detach().sigmoid()
-
-    start = noise(model, size, seed) if inputs is None else as_pictures(inputs)
-    with explaining(model, start, None, batch_size) as chunks:
-        return torch.cat([ascend(x) for x, _ in chunks])
+    check_count("k", k)
+    layer, channels = find_layer(model, layer), as_channels(channel)
+    most = least = None
+    for first, recording in _passes(model, [layer], dataset, batch_size, progress):
+        check_channels(channels, recording[layer])
+        response = recording[layer][:, channels]  # (n, K, ...)
+        values = response.reshape(*response.shape[:2], -1).mean(dim=2).T.cpu()  # (K, n)
+        if not values.isfinite().all():
+            raise ValueError(f"`model` must return finite activations, got others from image {first} on")
+        indices = torch.arange(first, first + values.shape[1]).expand_as(values)
+        batch = Ranked(indices, values, _places(response).transpose(0, 1).cpu())
+        most, least = _best(most, batch, k, True), _best(least, batch, k, False)
+    if most is None:
+        raise ValueError("`dataset` must hold at least one image, got none")
+    if isinstance(channel, int):
+        most, least = (Ranked(*(part[0] for part in ranked)) for ranked in (most, least))
+    return ExtremeImages(most, least)
 
 
-# ------------------------------------------------------------------------------------------------------------- parts
+def mean_activations(
+    model: Model,
+    dataset: Iterable,
+    layers: Sequence[Layer],
+    *,
+    batch_size: int = BATCH_SIZE,
+    progress: bool = False,
+) -> list[Tensor]:
+    """Return what each layer makes of each image of a data set, its maps averaged: (n, channels) per layer, float32.
+
+    dataset: as for `extreme_images`. The vectors to project, layer by layer. One forward pass per image.
+    """
+    layers = [find_layer(model, layer) for layer in layers]
+    rows: list[list[Tensor]] = [[] for _ in layers]
+    for _, recording in _passes(model, layers, dataset, batch_size, progress):
+        for row, layer in zip(rows, layers, strict=True):
+            activation = recording[layer]
+            row.append(activation.reshape(*activation.shape[:2], -1).mean(dim=2).float().cpu())
+    if not rows[0]:
+        raise ValueError("`dataset` must hold at least one image, got none")
+    return [torch.cat(row) for row in rows]
 
 
-def channel_of(model: Model, layer: nn.Module, channel: int, x: Tensor) -> Tensor:
-    """Run the model and return one channel of what the layer returns: (n, C, ...) -> (n, 1, ...)."""
+def _passes(
+    model: Model, layers: Sequence[nn.Module], dataset: Iterable, batch_size: int, progress: bool
+) -> Iterator[tuple[int, Recording]]:
+    """Run the model on a data set batch by batch; yield the index of each batch's first image and what layers gave."""
+    check_count("batch_size", batch_size)
+    total = len(dataset) if hasattr(dataset, "__len__") else None
+    # a map-style data set may lack the IndexError that ends a plain `for`
+    items = (dataset[i] for i in range(total)) if hasattr(dataset, "__getitem__") and total is not None else dataset
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    first, batch = 0, []
+
+    def run() -> Recording:
+        inputs = torch.stack(batch)
+        check_inputs(inputs)
+        with torch.no_grad(), preserved(model), record(model, layers) as recording:
+            scores_of(model, inputs if parameter is None else inputs.to(parameter.device))
+        return recording
+
+    with progress_bar(total, "images", progress) as bar:
+        for item in items:
+            batch.append(item[0] if isinstance(item, tuple | list) else item)
+            if len(batch) == batch_size:
+                yield first, run()
+                bar.update(len(batch))
+                first, batch = first + len(batch), []
+        if batch:
+            yield first, run()
+            bar.update(len(batch))
+
+
+def _best(held: Ranked | None, batch: Ranked, k: int, largest: bool) -> Ranked:
+    """Return the k best of those held and a later batch."""
+    both = batch if held is None else Ranked(*map(lambda a, b: torch.cat([a, b], dim=1), held, batch))
+    # stable: of equals the one before stays before, and those held have the lower indices
+    order = both.values.sort(dim=1, descending=largest, stable=True).indices[:, :k]  # (K, k)
+    return Ranked(*(part[torch.arange(len(order))[:, None], order] for part in both))
+
+
+def _places(response: Tensor) -> Tensor:
+    """Return where each map is strongest: (n, K, h, w) -> (n, K, 2); zeros where there is no map."""
+    if response.ndim != 4:
+        return torch.zeros(*response.shape[:2], 2, dtype=torch.long, device=response.device)
+    strongest, width = response.flatten(2).argmax(dim=2), response.shape[3]
+    return torch.stack([strongest // width, strongest % width], dim=2)
+
+
+# ----------------------------------------------------------------------------------------------------------- channels
+
+
+def as_channels(channel: int | Sequence[int]) -> Tensor:
+    """Return one channel or several as a LongTensor (K,)."""
+    several = [channel] if isinstance(channel, int) else channel
+    if not isinstance(several, list | tuple | range) or not several or any(type(one) is not int for one in several):
+        raise ValueError(f"`channel` must be an integer or a list of them, got {described(channel)}")
+    return torch.tensor(several)
+
+
+def channel_of(model: Model, layer: nn.Module, channels: Tensor, x: Tensor) -> Tensor:
+    """Run the model on x (n, ...) and return of what the layer gives one channel for each row: (n, 1, ...)."""
     with record(model, [layer]) as recording:
         scores_of(model, x)
-    activation = recording[layer]
+    activation = recording[layer]  # (n, C, ...)
+    check_channels(channels, activation)
+    return activation[torch.arange(len(x)), channels][:, None]
+
+
+def check_channels(channels: Tensor, activation: Tensor) -> None:
+    """Raise ValueError unless an activation (n, C, ...) has all the channels."""
     n_channels = activation.shape[1] if activation.ndim > 1 else 0
-    if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel < n_channels:
-        raise ValueError(f"`channel` must be between 0 and {n_channels - 1}, got {described(channel)}")
-    return activation[:, channel : channel + 1]
-
-
-def noise(model: Model, size: Sequence[int], seed: int) -> Tensor:
-    """Return a faint grey noise picture (1, C, H, W) in [0, 1], with the dtype and device of the model."""
-    if len(size) != 3 or any(not isinstance(n, int) or n < 1 for n in size):
-        raise ValueError(f"`size` must be three sizes (C, H, W), got {tuple(size)}")
-    like = next(model.parameters(), torch.zeros(1)) if isinstance(model, nn.Module) else torch.zeros(1)
-    return (0.3 * torch.randn(1, *size, generator=generator(seed))).sigmoid().to(like)
-
-
-def as_pictures(inputs: Tensor) -> Tensor:
-    """Return inputs if they are pictures (N, C, H, W) with values in [0, 1]."""
-    check_inputs(inputs)
-    low, high = inputs.aminmax()
-    if inputs.ndim != 4 or low < 0 or high > 1:
-        got = f"shape {tuple(inputs.shape)} with values from {low:.3g} to {high:.3g}"
-        raise ValueError(f"`inputs` must be pictures (N, C, H, W) with values from 0 to 1, got {got}")
-    return inputs
-
-
-def unit_rms(gradient: Tensor) -> Tensor:
-    """Scale each row to a root mean square of 1, so that neither the layer nor the scale of its weights matters."""
-    rms = gradient.square().flatten(1).mean(dim=1).sqrt().reshape(-1, *[1] * (gradient.ndim - 1))
-    return gradient / rms.clamp(min=torch.finfo(gradient.dtype).tiny)
-
-
-def roughness(picture: Tensor) -> Tensor:
-    """Return the total variation Σ |∂x| + |∂y| of pictures (n, C, H, W)."""
-    return picture.diff(dim=2).abs().sum() + picture.diff(dim=3).abs().sum()
-
-
-def smoothed(picture: Tensor, sigma: float) -> Tensor:
-    """Blur pictures (n, C, H, W) with a Gaussian of standard deviation sigma in pixels, zero outside the picture."""
-    if sigma == 0:
-        return picture
-    radius = math.ceil(3 * sigma)
-    kernel = (-0.5 * (torch.arange(-radius, radius + 1).to(picture) / sigma) ** 2).exp()
-    kernel = (kernel / kernel.sum()).expand(picture.shape[1], 1, -1)  # (C, 1, k)
-    for dim in (2, 3):
-        line = kernel.unsqueeze(5 - dim)  # (C, 1, k, 1) along the height, (C, 1, 1, k) along the width
-        picture = nn.functional.conv2d(picture, line, padding="same", groups=len(kernel))
-    return picture
-
-
-def _revive(objective: Tensor) -> None:
-    """Let the whole gradient through each ReLU that would pass nothing of it: from a dead start there is a way out."""
-
-    def through(passed: tuple[Tensor, ...], arrived: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        (kept,), (whole,) = passed, arrived
-        dead = (kept.flatten(1) == 0).all(dim=1).reshape(-1, *[1] * (kept.ndim - 1))  # (n, 1, ...)
-        return (torch.where(dead, whole, kept),)
-
-    for node in graph_nodes(objective):
-        if node.name() == "ReluBackward0":
-            node.register_hook(through)
+    for channel in channels.tolist():
+        if not 0 <= channel < n_channels:
+            raise ValueError(f"`channel` must be between 0 and {n_channels - 1}, got {channel}")

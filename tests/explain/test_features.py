@@ -1,13 +1,15 @@
-"""Activation maps and activation maximisation on networks whose filters are known."""
-
-import copy
+"""Activation maps, layers to choose from, and the extremes of a data set, against the slow obvious way."""
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from hw_xai.explain import filter_activation, maximize_activation
-from hw_xai.explain.features import smoothed, unit_rms
+from hw_xai.explain import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.rand(23, 3, 16, 16, generator=torch.Generator().manual_seed(5)).double()
 
 
 def test_filter_activation_is_one_channel_of_the_layer(small_net, pictures):
@@ -17,74 +19,114 @@ def test_filter_activation_is_one_channel_of_the_layer(small_net, pictures):
     torch.testing.assert_close(filter_activation(lambda x: small_net(x), pictures, small_net.stem[1], 4), found)
 
 
-def test_maximize_activation_raises_it_from_noise_and_from_a_photo(trained_net, pictures):
-    for layer, channel in [("block.0", 3), ("stem.0", 0), ("head", 2)]:
-        noise = maximize_activation(trained_net, layer, channel, size=(3, 16, 16), n_steps=1, lr=0, total_variation=0)
-        for start in (None, pictures):
-            found = maximize_activation(trained_net, layer, channel, inputs=start, size=(3, 16, 16), n_steps=40)
-            before = filter_activation(trained_net, noise if start is None else start, layer, channel)
-            after = filter_activation(trained_net, found, layer, channel)
-            assert (after.flatten(1).mean(dim=1) > before.flatten(1).mean(dim=1)).all()
-            low, high = found.aminmax()
-            assert 0 <= low < high <= 1
-            assert found.dtype == torch.float64
+def test_layers_to_choose_are_those_that_run_once_in_the_order_they_run(small_net, pictures):
+    small_net.spare = nn.Linear(2, 2)
+    found = layer_shapes(small_net, pictures)
+    assert list(found) == ["stem.0", "stem.1", "stem.2", "stem", "block.0", "block.1", "block", "dropout", "head"]
+    assert found["stem"] == (6, 16, 16)
+    assert found["head"] == (5,)
+    with pytest.raises(ValueError, match="`model` must be an nn.Module, whose layers have names, got a function"):
+        layer_shapes(lambda x: small_net(x), pictures)
 
 
-def test_the_picture_of_a_class_is_an_example_of_it(trained_net):
-    for place in range(5):
-        found = maximize_activation(trained_net, "head", place, size=(3, 16, 16))
-        assert trained_net(found).argmax() == place
+# ------------------------------------------------------------------------------------------------------ extreme images
 
 
-def test_a_photo_is_left_as_it_is(trained_net, squares):
-    photo = squares(1, seed=3)[0].clamp(0, 1)
-    before = photo.clone()
-    maximize_activation(trained_net, "block.0", 1, inputs=photo, n_steps=3)
-    assert torch.equal(photo, before)
+def everything(model, images, layer, channel) -> tuple[Tensor, Tensor]:
+    """Return all means (N,) and all maps (N, h, w) at once."""
+    maps = filter_activation(model, images, layer, channel, batch_size=len(images))[:, 0]
+    return maps.flatten(1).mean(dim=1), maps
 
 
-def test_total_variation_and_blur_make_smoother_pictures(trained_net):
-    def roughness(**options):
-        found = maximize_activation(trained_net, "head", 1, size=(3, 16, 16), n_steps=40, **options)
-        return found.diff(dim=2).abs().mean() + found.diff(dim=3).abs().mean()
-
-    rough = roughness(total_variation=0.0, jitter=0)
-    assert roughness(total_variation=0.5, jitter=0) < rough
-    assert roughness(total_variation=0.0, jitter=0, blur=1.5) < rough
-
-
-def test_there_is_a_way_out_of_dead_relus():
-    """A bias that shuts every unit off for all faint pictures: without relaxed ReLUs the gradient is zero."""
-    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.ReLU(), nn.Flatten(1))
-    with torch.no_grad():
-        model[0].weight.fill_(1.0)
-        model[0].bias.fill_(-7.0)
-        model[2].weight.fill_(1.0)
-        model[2].bias.fill_(-0.1)
-    assert filter_activation(model, torch.full((1, 1, 8, 8), 0.6), "3", 1).max() == 0
-    found = maximize_activation(model, "3", 1, size=(1, 8, 8), lr=0.1, jitter=0, n_steps=60)
-    assert filter_activation(model, found, "3", 1).mean() > 0
+@pytest.mark.parametrize("batch_size", [1, 4, 23, 64])
+def test_extremes_are_the_ends_of_the_full_order(batch_size, small_net, images):
+    values, maps = everything(small_net, images, "block.0", 3)
+    order = values.sort(stable=True).indices
+    most, least = extreme_images(small_net, images, "block.0", 3, k=5, batch_size=batch_size)
+    assert most.indices.tolist() == order.flip(0)[:5].tolist()
+    assert least.indices.tolist() == order[:5].tolist()
+    for found in (most, least):
+        torch.testing.assert_close(found.values, values[found.indices])
+        for index, (row, column) in zip(found.indices, found.places, strict=True):
+            assert maps[index, row, column] == maps[index].max()
 
 
-def test_scale_of_the_weights_does_not_matter(trained_net):
-    options = {"size": (3, 16, 16), "n_steps": 5}
-    expected = maximize_activation(trained_net, "head", 1, **options)
-    scaled = copy.deepcopy(trained_net)
-    with torch.no_grad():
-        scaled.head.weight *= 1000
-    torch.testing.assert_close(maximize_activation(scaled, "head", 1, **options), expected)
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 40])
+def test_of_equal_images_the_first_wins_whatever_the_batches(batch_size):
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Flatten())
+    nn.init.ones_(model[0].weight)
+    levels = torch.tensor([2, 5, 5, 1, 5, 2, 1, 5, 1, 3])
+    most, least = extreme_images(model, levels.float()[:, None, None, None], "0", k=4, batch_size=batch_size)
+    assert most.indices.tolist() == [1, 2, 4, 7]
+    assert least.indices.tolist() == [3, 6, 8, 0]
+    assert least.values.tolist() == [1, 1, 1, 2]
 
 
-def test_smoothing_keeps_sums_and_unit_rms_keeps_zeros():
-    dot = torch.zeros(1, 2, 21, 21).double()
-    dot[0, 0, 10, 10] = 1
-    blurred = smoothed(dot, 2.0)
-    torch.testing.assert_close(blurred.sum(dim=(2, 3)), dot.sum(dim=(2, 3)), rtol=0, atol=1e-6)
-    offsets = torch.arange(21).double() - 10
-    variance = (blurred[0, 0].sum(dim=0) * offsets**2).sum()
-    assert variance == pytest.approx(4, rel=0.05)
-    assert unit_rms(torch.zeros(2, 3)).abs().max() == 0
-    torch.testing.assert_close(unit_rms(dot).square().mean(), torch.tensor(1.0).double())
+def test_several_channels_and_classes_in_one_walk(small_net, images):
+    calls = []
+    handle = small_net.register_forward_pre_hook(lambda _, arguments: calls.append(len(arguments[0])))
+    together = extreme_images(small_net, images, "head", [4, 0], k=3, batch_size=8)
+    handle.remove()
+    assert calls == [8, 8, 7]
+    assert together.most.indices.shape == (2, 3)
+    for row, channel in enumerate([4, 0]):
+        alone = extreme_images(small_net, images, "head", channel, k=3)
+        assert together.most.indices[row].tolist() == alone.most.indices.tolist()
+        assert together.least.indices[row].tolist() == alone.least.indices.tolist()
+    scores = small_net.eval()(images)[:, 4]
+    assert together.most.indices[0].tolist() == scores.topk(3).indices.tolist()
+    assert together.most.places.abs().max() == 0
+
+
+def test_any_walk_is_a_data_set_and_no_more_than_a_batch_is_held(small_net, images):
+    expected = extreme_images(small_net, images, "block.0", 1, k=2)
+    held = []
+
+    def walk():
+        for i, image in enumerate(images):
+            held.append(i)
+            yield image, "a target that nobody asks for"
+
+    class Indexed(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, index):
+            return images[index % len(images)], 0  # never an IndexError
+
+    sizes = []
+    handle = small_net.register_forward_pre_hook(lambda _, arguments: sizes.append(len(held)))
+    for dataset in (walk(), Indexed(), list(images)):
+        found = extreme_images(small_net, dataset, "block.0", 1, k=2, batch_size=5)
+        assert found.most.indices.tolist() == expected.most.indices.tolist()
+    handle.remove()
+    assert sizes[:5] == [5, 10, 15, 20, 23]
+
+
+def test_fewer_images_than_asked_for_are_all_there_are(small_net, images):
+    most, least = extreme_images(small_net, images[:3], "block.0", k=9)
+    assert most.indices.tolist() == least.indices.tolist()[::-1]
+
+
+def test_the_model_and_the_random_state_are_as_before(small_net, images):
+    state = {name: tensor.clone() for name, tensor in small_net.state_dict().items()}
+    random = torch.get_rng_state()
+    extreme_images(small_net, images, "block.0")
+    with pytest.raises(ZeroDivisionError):
+        extreme_images(small_net, (images[0] * (1 // n) for n in [1, 0]), "block.0")
+    assert small_net.training
+    assert all(p.requires_grad for p in small_net.parameters())
+    assert all(torch.equal(tensor, state[name]) for name, tensor in small_net.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in small_net.modules())
+
+
+def test_mean_activations_are_the_means_of_the_maps(small_net, images):
+    maps, scores = mean_activations(small_net, images, ["block.0", "head"], batch_size=7)
+    with torch.no_grad(), record_activations(small_net.eval(), ["block.0", "head"]) as seen:
+        small_net(images)
+    torch.testing.assert_close(maps, seen["block.0"].mean(dim=(2, 3)).float())
+    torch.testing.assert_close(scores, seen["head"].float())
 
 
 @pytest.mark.parametrize(
@@ -92,15 +134,24 @@ def test_smoothing_keeps_sums_and_unit_rms_keeps_zeros():
     [
         (lambda m, x: filter_activation(m, x, "stem.0", 6), "`channel` must be between 0 and 5, got 6"),
         (lambda m, x: filter_activation(m, x, "stem.0", -1), "`channel` must be between 0 and 5, got -1"),
+        (lambda m, x: filter_activation(m, x, "stem.0", True), "`channel` must be an integer .*, got True"),
         (lambda m, x: filter_activation(m, x, "nowhere"), "`layer` must name a module of SmallNet"),
         (lambda m, x: filter_activation(m, x, "pool"), '`layer` must run once .* got "pool"'),
-        (lambda m, x: maximize_activation(m, inputs=2 * x), r"`inputs` must be pictures .* from 0 to 1, got .* values"),
-        (lambda m, x: maximize_activation(m, inputs=x[0]), r"`inputs` must be pictures .* got shape \(3, 16, 16\)"),
-        (lambda m, x: maximize_activation(m, size=(16, 16)), r"`size` must be three sizes \(C, H, W\), got \(16, 16\)"),
-        (lambda m, x: maximize_activation(m, n_steps=0), "`n_steps` must be an integer of at least 1, got 0"),
-        (lambda m, x: maximize_activation(m, blur=-1.0), "`blur` must be a finite number of at least 0, got -1.0"),
+        (lambda m, x: extreme_images(m, x, "stem.0", 6), "`channel` must be between 0 and 5, got 6"),
+        (lambda m, x: extreme_images(m, x, "stem.0", []), "`channel` must be an integer or a list of them, got a list"),
+        (lambda m, x: extreme_images(m, x, k=0), "`k` must be an integer of at least 1, got 0"),
+        (lambda m, x: extreme_images(m, []), "`dataset` must hold at least one image, got none"),
+        (lambda m, x: extreme_images(m, x / 0), "`inputs` must be finite, got NaN or infinite"),
+        (lambda m, x: mean_activations(m, [], ["head"]), "`dataset` must hold at least one image, got none"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(call, message, small_net, pictures):
     with pytest.raises(ValueError, match=message):
         call(small_net, pictures)
+
+
+def test_activations_that_are_no_numbers_win_nothing():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten())
+    nn.init.constant_(model[0].weight, torch.nan)
+    with pytest.raises(ValueError, match="`model` must return finite activations, got others from image 0 on"):
+        extreme_images(model, torch.ones(2, 1, 1, 1), "0")
