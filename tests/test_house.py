@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 # who may import whom: cli and commands see everything, explain sees nothing of the kit but its errors
 ALLOWED = {
     "explain": {"errors"},
+    "evaluate": {"explain", "errors", "training"},
     "show": {"explain", "files", "errors"},
     "vision": {"explain", "show", "files", "errors", "training"},
     "language": {"explain", "show", "files", "errors", "training"},
