@@ -17,9 +17,10 @@ _HELP = {
     "masked": "share of common tokens that are hidden",
     "masked_rare": "share of rare tokens that are hidden",
     "context": "weight of guessing the hidden words from any other",
+    "cut": "share of sentences with a comma that are shown on one side of it only",
     "seed": "decides everything that is random",
 }
-_SHARES = {"lr", "weight_decay", "warmup", "dropout", "masked", "masked_rare", "context"}
+_SHARES = {"lr", "weight_decay", "warmup", "dropout", "masked", "masked_rare", "context", "cut"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

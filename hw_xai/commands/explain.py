@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", help="class to explain (default: the predicted one)")
     parser.add_argument("--out", default="explained", help="folder for the results (default: %(default)s)")
     parser.add_argument("--layer", help="layer for the methods that look at one (default: the last convolution)")
+    parser.add_argument("--lcam", metavar="NAME|FILE", help="trained L-CAM (default: the one shipped for the model)")
     parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad, LIME, RISE and Shapley")
     parser.add_argument("--n-steps", type=count, help="points on the path of integrated gradients")
     parser.add_argument("--noise-level", type=share, help="SmoothGrad's σ as a share of the input's range")
@@ -41,6 +42,8 @@ def run(options: argparse.Namespace) -> None:
     check_layer(model, options.layer)
     settings = {name: getattr(options, name) for name in ("layer", "n_samples", "n_steps", "noise_level", "batch_size")}
     settings = {name: value for name, value in settings.items() if value is not None} | {"seed": options.seed}
+    if "lcam" in methods:
+        settings["lcam"] = trained_lcam(model, options.model, options.lcam)
     paths = find_photos(options.paths)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -86,6 +89,15 @@ def check_layer(model, layer: str | None) -> None:
         find_layer(model, layer)
     except ValueError as error:
         raise UserError(str(error).replace("`layer`", "--layer")) from error
+
+
+def trained_lcam(model, name: str, wished: str | None) -> dict[str, object]:
+    """Return L-CAM's own options: the attention wished for, or shipped for the model, and its layer, the last map."""
+    from ..vision.lcam import SHIPPED, load
+
+    default = f"lcam-{name}-img"
+    wished = wished or (default if default in SHIPPED else None)
+    return {"learned": wished and load(wished, model), "layer": None}
 
 
 def _counted(n: int, thing: str) -> str:

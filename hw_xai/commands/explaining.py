@@ -2,8 +2,9 @@
 
 import inspect
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import UserError, nearest
-from ..explain import METHODS, filter_activation, maximize_activation, record_activations
+from ..explain import (
+    METHODS,
+    filter_activation,
+    lime_surrogates,
+    maximize_activation,
+    record_activations,
+    shapley_values,
+)
 from ..explain.catalog import Method
 from ..explain.contract import find_layer
 from ..show import Item, Panel, Tile, overlay, save_picture
@@ -111,18 +119,17 @@ def _tile(
     used = {key: value for key, value in wished.items() if key in inspect.signature(method.function).parameters}
     start = time.perf_counter()
     try:
-        with counted(model) as rows:
-            if method.explainer:
-                attribution = method.function(model, inputs, torch.tensor([target]), **used)
-            else:
-                used["channel"] = strongest_channel(model, inputs, used.get("layer"))
-                attribution = filter_activation(model, inputs, **used)
+        # a hook on the model makes its passes slower: count only where the catalog knows no exact number
+        with counted(model) if method.at_most else nullcontext() as rows, warnings.catch_warnings(record=True) as noted:
+            warnings.filterwarnings("always", "`n_samples`")
+            attribution, facts, quality = _run(name, model, inputs, target, used)
     except ValueError as error:
         return Tile(name, method.title, None, method.signed, error=str(error)), None
     seconds = time.perf_counter() - start
     attribution = attribution[0].detach().float().cpu()
     heatmap = (attribution.sum(0) if method.signed else attribution.amax(0)).numpy()
-    backward = method.passes(shape=tuple(inputs.shape[1:]), **used).backward
+    passes = method.passes(shape=tuple(inputs.shape[1:]), **(used | facts))
+    forward = passes.forward if rows is None else sum(rows)
     settings = ", ".join(f"{key}={value}" for key, value in used.items() if key not in ("batch_size", "progress"))
     tile = Tile(
         method=name,
@@ -133,13 +140,33 @@ def _tile(
         settings=settings,
         details={
             "explained class": model.classes[target],
-            "passes": f"{sum(rows)} forward, {backward} backward",
+            "passes": f"{forward} forward, {passes.backward} backward",
             "seconds": f"{seconds:.2f}",
+            **quality,
+            **({"beware": ", ".join(str(warning.message) for warning in noted)} if noted else {}),
             "paper": method.paper,
         },
         inside=None if mask is None else share_inside(heatmap, mask),
     )
     return tile, attribution.numpy()
+
+
+def _run(
+    name: str, model: nn.Module, inputs: Tensor, target: int, used: dict[str, object]
+) -> tuple[Tensor, dict[str, int], dict[str, str]]:
+    """Return the attribution, facts on which the number of passes depends, and what it says of its own quality."""
+    method, targets = METHODS[name], torch.tensor([target])
+    if name == "lime":
+        (found,) = lime_surrogates(model, inputs, targets, **used)
+        return found.attribution, {}, {"R² of the surrogate": f"{found.r2:.2f}"}
+    if name == "shapley":
+        (found,) = shapley_values(model, inputs, targets, **used)
+        error, most = found.standard_errors.mean(), found.values.abs().max()
+        return found.attribution, {"n_regions": len(found.values)}, {"standard error": f"{error:.2g} of {most:.2g}"}
+    if not method.explainer:
+        used["channel"] = strongest_channel(model, inputs, used.get("layer"))
+        return filter_activation(model, inputs, **used), {}, {}
+    return method.function(model, inputs, targets, **used), {}, {}
 
 
 @contextmanager

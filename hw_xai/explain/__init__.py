@@ -3,12 +3,13 @@
 Knows neither food nor BERT, reads no file and draws nothing: tensors in, tensors out, the model as it was.
 """
 
+from .ascent import deep_dream, maximize_activation
 from .attention import attention_maps, attention_rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, last_map
 from .catalog import METHODS
 from .contract import last_convolution
-from .embeddings import cosine_similarity, euclidean_distance, project, sense_report
-from .features import filter_activation, maximize_activation, record_activations
+from .embeddings import cosine_similarity, euclidean_distance
+from .features import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
 from .gradients import (
     completeness_gap,
     gradient,
@@ -18,13 +19,21 @@ from .gradients import (
     saliency,
     smooth_grad,
 )
+from .learned_cam import LearnedCAM, lcam
 from .masked_cam import ada_sise, block_layers, score_cam, sidu, sise
-from .perturbation import ShapleyValues, occlusion, rise, shapley, shapley_values
-from .surrogate import lime, lime_surrogates, superpixels
+from .perturbation import occlusion, rise
+from .projection import project
+from .separation import sense_report
+from .shapley import ShapleyValues, shapley, shapley_values
+from .shift import fill_shift
+from .surrogate import LimeReport, Surrogate, lime, lime_report, lime_surrogates, superpixels
 
 __all__ = [
     "METHODS",
+    "LearnedCAM",
+    "LimeReport",
     "ShapleyValues",
+    "Surrogate",
     "ada_sise",
     "attention_maps",
     "attention_rollout",
@@ -32,7 +41,10 @@ __all__ = [
     "cam",
     "completeness_gap",
     "cosine_similarity",
+    "deep_dream",
     "euclidean_distance",
+    "extreme_images",
+    "fill_shift",
     "filter_activation",
     "grad_cam",
     "grad_cam_plus_plus",
@@ -43,9 +55,13 @@ __all__ = [
     "integrated_gradients",
     "last_convolution",
     "last_map",
+    "layer_shapes",
+    "lcam",
     "lime",
+    "lime_report",
     "lime_surrogates",
     "maximize_activation",
+    "mean_activations",
     "occlusion",
     "project",
     "record_activations",

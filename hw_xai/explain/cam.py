@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from .contract import (
-    BATCH_SIZE,
     Layer,
     Model,
     Recording,
@@ -33,7 +32,7 @@ Weights = Callable[[Tensor, Tensor], Tensor]  # maps (n, K, h, w) and ∂ score 
 
 
 def grad_cam(
-    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int | None = None
 ) -> Tensor:
     """ReLU(Σₖ wₖ Aₖ), where the weight of a map is the mean of its gradient: wₖ = mean(∂ score / ∂ Aₖ).
 
@@ -47,7 +46,7 @@ def grad_cam(
 
 
 def grad_cam_plus_plus(
-    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int | None = None
 ) -> Tensor:
     """ReLU(Σₖ wₖ Aₖ) with wₖ = Σ α · ReLU(g), where g = ∂ score / ∂ Aₖ and α = g² / (2 g² + g³ · Σ Aₖ).
 
@@ -66,7 +65,7 @@ def grad_cam_plus_plus(
 
 
 def cam(
-    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int | None = None
 ) -> Tensor:
     """Σₖ wₖ Aₖ with the weights of the class in the last linear layer: what each place adds to the score. Signed.
 
@@ -92,7 +91,7 @@ def cam(
 
 
 def guided_grad_cam(
-    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int = BATCH_SIZE
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int | None = None
 ) -> Tensor:
     """guided_backprop · grad_cam: (N, C, H, W). The fine edges of the one, where the other sees the class. Signed.
 
@@ -173,7 +172,7 @@ def _ends_maps(module: nn.Module) -> bool:
 
 
 def _weighted_by_slopes(
-    weights: Weights, model: Model, inputs: Tensor, target: Target, layer: Layer, batch_size: int
+    weights: Weights, model: Model, inputs: Tensor, target: Target, layer: Layer, batch_size: int | None
 ) -> Tensor:
     """Return ReLU(Σₖ weightsₖ Aₖ) for all inputs, enlarged to their size."""
     layer = map_layer(model, layer)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Literal, NamedTuple
 
+from .ascent import deep_dream, maximize_activation
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
-from .features import filter_activation, maximize_activation
+from .features import filter_activation
 from .gradients import gradient, guided_backprop, input_x_gradient, integrated_gradients, saliency, smooth_grad
+from .learned_cam import lcam
 from .masked_cam import ada_sise, score_cam, sidu, sise
-from .perturbation import occlusion, rise, shapley, shapley_passes, window_count
+from .perturbation import occlusion, rise, window_count
+from .shapley import shapley, shapley_passes
 from .surrogate import lime
 
 
@@ -166,7 +169,7 @@ METHODS: dict[str, Method] = {
         locality="local",
         approach="surrogate",
         resolution="superpixel",
-        tuning="segments, n_samples, fill",
+        tuning="segments, surrogate, n_samples, fill",
         cost=lambda o: Passes(o.n_samples, 0),
         use="Any model, no gradient needed: which regions speak for and against. Look at the surrogate's R² first.",
         paper="Ribeiro et al. 2016, arXiv 1602.04938",
@@ -271,6 +274,18 @@ METHODS: dict[str, Method] = {
         paper="Sudhakar et al. 2021, arXiv 2102.07799",
         at_most=True,
     ),
+    "lcam": Method(
+        title="L-CAM",
+        function=lcam,
+        signed=False,
+        locality="local",
+        approach="activation",
+        resolution="layer",
+        tuning="learned",
+        cost=lambda o: Passes(1, 0),
+        use="One pass a photo, no gradient: where the class can be recognized. Must be trained once for each model.",
+        paper="Gkartzonika et al. 2022, arXiv 2209.11189",
+    ),
     "filter_activation": Method(
         title="Filter activation",
         function=filter_activation,
@@ -291,10 +306,23 @@ METHODS: dict[str, Method] = {
         locality="global",
         approach="activation",
         resolution="new picture",
-        tuning="layer, channel, n_steps, lr, jitter, blur, total_variation",
+        tuning="layer, channel, parametrization, n_steps, lr, jitter, scale, rotate",
         cost=lambda o: Passes(o.n_steps, o.n_steps),
-        use="What a filter or a class looks for. The regularisers shape the picture as much as the network does.",
-        paper="Erhan et al. 2009; Yosinski et al. 2015, arXiv 1506.06579",
+        use="What a filter or a class looks for. What keeps it from noise shapes it as much as the network does.",
+        paper="Erhan et al. 2009; Olah et al. 2017, doi 10.23915/distill.00007",
+        explainer=False,
+    ),
+    "deep_dream": Method(
+        title="Deep Dream",
+        function=deep_dream,
+        signed=False,
+        locality="global",
+        approach="activation",
+        resolution="new picture",
+        tuning="layer, channel, octaves, octave_scale, n_steps, lr",
+        cost=lambda o: Passes(o.octaves * o.n_steps, o.octaves * o.n_steps),
+        use="What a layer knows to see in anything: its patterns grown into a photo. For the eye, not for measuring.",
+        paper="Mordvintsev et al. 2015, Inceptionism",
         explainer=False,
     ),
 }

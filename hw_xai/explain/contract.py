@@ -16,13 +16,15 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from ..errors import nearest
+from .engine import Model as Model
+from .engine import even_chunks as even_chunks
+from .engine import fitting_chunks, memory_kept, watched
 
-Model = Callable[[Tensor], Tensor]
 Explainer = Callable[..., Tensor]
 Target = int | Tensor | None
 Layer = nn.Module | str | None
 
-BATCH_SIZE = 16  # rows per call of the model: nearly all of the speed of 32 for half of the memory
+BATCH_SIZE = 16  # rows per call where memory is not watched: nearly all of the speed of 32 for half of the memory
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
@@ -49,6 +51,12 @@ def check_count(name: str, value: int, least: int = 1) -> None:
     """Raise ValueError unless the option `name` is an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"`{name}` must be an integer of at least {least}, got {described(value)}")
+
+
+def check_batch_size(batch_size: int | None) -> None:
+    """Raise ValueError unless batch_size is a count, or None for what fits into memory."""
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
 
 
 def check_amount(name: str, value: float) -> None:
@@ -88,7 +96,8 @@ def as_target(target: Target, n: int) -> Tensor | None:
 def scores_of(model: Model, x: Tensor) -> Tensor:
     """Call the model: (N, ...) -> (N, C), checked."""
     # its own copy: a model whose first layer works in place must reach neither our tensors nor a leaf with gradient
-    scores = model(x.clone())
+    with watched(model, x):
+        scores = model(x.clone())
     if not isinstance(scores, Tensor) or not scores.is_floating_point() or scores.ndim != 2 or len(scores) != len(x):
         got = described(scores)
         raise ValueError(f"`model` must return floating scores of shape (N, C) for N = {len(x)} inputs, got {got}")
@@ -146,51 +155,46 @@ def graph_nodes(tensor: Tensor) -> Iterator[Node]:
 
 @contextmanager
 def explaining(
-    model: Model, inputs: Tensor, target: Target, batch_size: int, *per_row: Tensor
+    model: Model, inputs: Tensor, target: Target, batch_size: int | None, *per_row: Tensor
 ) -> Iterator[Iterator[tuple[Tensor, ...]]]:
     """Check the arguments, preserve the model and yield rows in chunks: (x, target, *per_row), at most batch_size rows.
 
-    No gradient is recorded inside unless a method asks for it with `torch.enable_grad()`.
+    batch_size None: as many as fit into memory, after a first row alone. No gradient is recorded inside unless a method
+    asks for it with `torch.enable_grad()`.
     """
     check_inputs(inputs)
-    check_count("batch_size", batch_size)
-    with torch.inference_mode(False), torch.no_grad(), preserved(model):
+    check_batch_size(batch_size)
+    with torch.inference_mode(False), torch.no_grad(), preserved(model), memory_kept():
         target = as_target(target, len(inputs))
         # a tensor made under inference_mode can never take part in a gradient, its copy can
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()
-        pieces = [tensor.split(batch_size) for tensor in (inputs, *per_row)]
-        targets = itertools.repeat(None) if target is None else target.split(batch_size)
-        yield ((x, t, *more) for t, x, *more in zip(targets, *pieces, strict=False))
+        chunks = fitting_chunks(model, len(inputs), batch_size, gradients=None)
+        rows = (slice(chunk.start, chunk.stop) for chunk in chunks)
+        yield ((inputs[r], None if target is None else target[r], *(tensor[r] for tensor in per_row)) for r in rows)
 
 
 def weighted_sum(
+    model: Model,
     explain: Callable[[Tensor, Tensor], Tensor],
     points: Iterable[Tensor],
     weights: Sequence[float],
     target: Tensor,
-    batch_size: int,
+    batch_size: int | None,
     progress: bool = False,
 ) -> Tensor:
     """Return Σₛ weights[s] · explain(points[s], target), with as many points in one call as batch_size rows hold.
 
-    points: an iterable of len(weights) tensors (n, ...), made only when needed; target (n,).
+    model: whose gradients explain takes. points: an iterable of len(weights) tensors (n, ...), made only when needed;
+    target (n,).
     """
     total, n, points = 0, len(target), iter(points)
     with progress_bar(len(weights), "points", progress) as bar:
-        for chunk in even_chunks(len(weights), max(1, batch_size // n)):
+        for chunk in fitting_chunks(model, len(weights), batch_size, gradients=True, each=n):
             stacked = torch.cat(list(itertools.islice(points, len(chunk))))  # (k·n, ...)
-            values = explain(stacked, target.repeat(len(chunk)))  # (k·n, ...)
-            for s, value in zip(chunk, values.split(n), strict=True):
-                total = total + weights[s] * value
+            values = explain(stacked, target.repeat(len(chunk))).unflatten(0, (len(chunk), n))  # (k, n, ...)
+            total = total + torch.tensordot(values.new_tensor(weights[chunk.start : chunk.stop]), values, dims=1)
             bar.update(len(chunk))
     return total
-
-
-def even_chunks(n: int, size: int) -> Iterator[range]:
-    """Cut range(n) into as few ranges of at most `size` as possible, of nearly equal length."""
-    # 50 = 13 + 13 + 12 + 12 and not 16 + 16 + 16 + 2: a batch of 2 costs more per row
-    edges = np.linspace(0, n, -(-n // size) + 1).round().astype(int).tolist()
-    return itertools.starmap(range, itertools.pairwise(edges))
 
 
 def progress_bar(total: int, description: str, progress: bool):

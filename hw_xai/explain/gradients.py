@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from .contract import (
-    BATCH_SIZE,
     Explainer,
     Model,
     Target,
@@ -28,20 +27,21 @@ from .contract import (
     slope,
     weighted_sum,
 )
+from .engine import prepared
 
 Baselines = Tensor | float | Sequence[Tensor | float] | None
 
 
-def gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+def gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int | None = None) -> Tensor:
     """∂ score / ∂ inputs.
 
     One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
     """
-    with explaining(model, inputs, target, batch_size) as chunks:
+    with explaining(model, inputs, target, batch_size) as chunks, prepared(model, len(inputs)):
         return torch.cat([differentiate(model, x, t) for x, t in chunks])
 
 
-def saliency(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+def saliency(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int | None = None) -> Tensor:
     """|∂ score / ∂ inputs|: how much the score moves with each element, in whichever direction.
 
     One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
@@ -49,7 +49,7 @@ def saliency(model: Model, inputs: Tensor, target: Target = None, *, batch_size:
     return gradient(model, inputs, target, batch_size=batch_size).abs()
 
 
-def input_x_gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+def input_x_gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int | None = None) -> Tensor:
     """inputs · ∂ score / ∂ inputs: what each element adds to the score, if the model were linear.
 
     One forward and one backward pass. Shrikumar et al. 2016, arXiv 1605.01713.
@@ -66,7 +66,7 @@ def smooth_grad(
     noise_level: float = 0.15,
     explain: Explainer = gradient,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Mean of explain(inputs + noise), noise ~ N(0, σ²) with σ = noise_level · (max − min) of each input.
@@ -77,15 +77,20 @@ def smooth_grad(
     """
     check_count("n_samples", n_samples)
     check_amount("noise_level", noise_level)
+    own = explain in (gradient, saliency, input_x_gradient)  # others may look into the model, or hook it
 
     def smoothed(x: Tensor, target: Tensor | None) -> Tensor:  # (n, ...), (n,) -> (n, ...)
         target = known_target(model, x, target)
         sigma = noise_level * value_range(x)  # (n, 1, ...)
         noisy = (x + sigma * noise for noise in gaussian(x, n_samples, seed))  # n_samples × (n, ...)
         weights = [1 / n_samples] * n_samples
-        return weighted_sum(partial(explain, model), noisy, weights, target, batch_size, progress)
 
-    with explaining(model, inputs, target, batch_size) as chunks:
+        def explained(points: Tensor, target: Tensor) -> Tensor:  # (k·n, ...), (k·n,) -> (k·n, ...)
+            return explain(model, points, target, **({"batch_size": len(points)} if own else {}))
+
+        return weighted_sum(model, explained, noisy, weights, target, batch_size, progress)
+
+    with explaining(model, inputs, target, batch_size) as chunks, prepared(model, n_samples * len(inputs) * own):
         return torch.cat([smoothed(x, t) for x, t in chunks])
 
 
@@ -97,7 +102,7 @@ def integrated_gradients(
     baselines: Baselines = None,
     n_steps: int = 50,
     method: str = "midpoint",
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """(inputs − baselines) · ∫₀¹ ∂ score / ∂ inputs at baselines + α (inputs − baselines) dα.
@@ -114,11 +119,13 @@ def integrated_gradients(
         total = torch.zeros_like(x)
         for reference in references:
             path = (reference + alpha * (x - reference) for alpha in alphas)  # n_steps × (n, ...)
-            mean_gradient = weighted_sum(partial(differentiate, model), path, weights, target, batch_size, progress)
+            slopes = partial(differentiate, model)
+            mean_gradient = weighted_sum(model, slopes, path, weights, target, batch_size, progress)
             total += (x - reference) * mean_gradient
         return total / len(references)
 
-    with explaining(model, inputs, target, batch_size, *references) as chunks:
+    passes = n_steps * len(references) * len(inputs)
+    with explaining(model, inputs, target, batch_size, *references) as chunks, prepared(model, passes):
         return torch.cat([integrated(x, t, *refs) for x, t, *refs in chunks])
 
 
@@ -129,7 +136,7 @@ def completeness_gap(
     target: Target = None,
     baselines: Baselines = None,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Tensor:
     """Σ attribution − (score(inputs) − score(baselines)), one number per input: (N,). Zero when nothing is left out.
 
@@ -148,7 +155,7 @@ def completeness_gap(
     return attribution.flatten(1).sum(dim=1) - differences
 
 
-def guided_backprop(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int = BATCH_SIZE) -> Tensor:
+def guided_backprop(model: Model, inputs: Tensor, target: Target = None, *, batch_size: int | None = None) -> Tensor:
     """The gradient, with every negative gradient that arrives at a ReLU set to zero on its way back.
 
     A picture of what the filters like rather than of the decision: it hardly changes when the last layers are
@@ -175,7 +182,7 @@ def differentiate(
         score = score_of_target(model, x, target)  # (n,)
         if before_backward is not None:
             before_backward(score)
-        return slope(score.sum(), x)
+        return slope(score.sum(), x).contiguous()  # of a prepared model it may come channels_last
 
 
 def value_range(x: Tensor) -> Tensor:

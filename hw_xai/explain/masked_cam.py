@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from .cam import enlarged, map_layer, maps_of, spatial, starting_at, weighted_sum_of
 from .contract import (
-    BATCH_SIZE,
     Layer,
     Model,
     Target,
     check_amount,
-    check_count,
+    check_batch_size,
     described,
-    even_chunks,
     explaining,
     find_layer,
     hooked,
@@ -27,9 +25,13 @@ from .contract import (
     resolve_target,
     scores_of,
 )
+from .engine import fitting_chunks, prepared
 
 CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Layers = Sequence[nn.Module | str] | None
+See = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]  # maps (K, h, w), mask from enlarged map -> p (K, C)
+# maps (K, h, w), probabilities (C,), class, See -> maps (K, h, w) to sum up, and their weights (K,)
+Weigh = Callable[[Tensor, Tensor, int, See], tuple[Tensor, Tensor]]
 
 
 def score_cam(
@@ -38,7 +40,7 @@ def score_cam(
     target: Target = None,
     *,
     layer: Layer = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """ReLU(Σₖ wₖ Aₖ), where the weight of a map is the probability of the class when only the map's places are seen.
@@ -47,19 +49,12 @@ def score_cam(
     channels that other libraries take and that makes the weights nearly equal. layer: None is `last_map`. One forward
     pass for the maps and one for each map that is not constant. Wang et al. 2019, arXiv 1910.01279.
     """
-    check_count("batch_size", batch_size)
-    layer = map_layer(model, layer)
 
-    def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
-        maps, scores = maps_and_scores(model, layer, x)  # (1, K, h, w), (1, C)
-        index = int(resolve_target(scores, target))
-        maps = maps[:, varies(maps[0])]
-        seen = seen_through(model, x, maps[0], stretched, batch_size, progress)
-        weights = torch.cat([x.new_zeros(0), *(p[:, index] for _, p in seen)])  # (K,)
-        return enlarged(weighted_sum_of(maps, weights[None]), x).clamp(min=0)
+    def weigh(maps: Tensor, p: Tensor, index: int, see: See) -> tuple[Tensor, Tensor]:
+        maps = maps[varies(maps)]
+        return maps, see(maps, stretched)[:, index]
 
-    with explaining(model, inputs, target, 1) as rows:
-        return torch.cat([weighted(x, t) for x, t in rows])
+    return _weighted_maps(weigh, model, inputs, target, layer, batch_size, progress).clamp(min=0)
 
 
 def sidu(
@@ -68,7 +63,7 @@ def sidu(
     target: Target = None,
     *,
     layer: Layer = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Σₖ SDₖ · Uₖ · Mₖ: masks that leave the class's probability as it was, and whose predictions are unlike others'.
@@ -78,25 +73,18 @@ def sidu(
     layer: None is `last_map`. One forward pass for the maps and one for each different mask. Muddamsetty et al. 2021,
     arXiv 2101.10710.
     """
-    check_count("batch_size", batch_size)
-    layer = map_layer(model, layer)
 
-    def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
-        maps, scores = maps_and_scores(model, layer, x)  # (1, K, h, w), (1, C)
-        index = int(resolve_target(scores, target))
-        masks = (maps > 0.1).to(x)
-        # dead channels all give the same empty mask: one pass is enough for them
-        different, which = masks[0].unique(dim=0, return_inverse=True)
-        seen = seen_through(model, x, different, lambda soft: soft, batch_size, progress)
-        seen = torch.cat([p for _, p in seen])[which]  # (K, C)
-        similarity = (-(scores.softmax(dim=1) - seen)[:, index].square() / (2 * 0.25**2)).exp()  # (K,)
+    def weigh(maps: Tensor, p: Tensor, index: int, see: See) -> tuple[Tensor, Tensor]:
+        masks = (maps > 0.1).to(maps)
+        different, which = masks.unique(dim=0, return_inverse=True)  # dead channels share one empty mask: one pass
+        seen = see(different, lambda mask: mask)[which]  # (K, C)
+        similarity = (-(p - seen)[:, index].square() / (2 * 0.25**2)).exp()  # (K,)
         # not through matrix products: they lose half of the digits of small distances
         distances = torch.cdist(seen, seen, compute_mode="donot_use_mm_for_euclid_dist")  # (K, K)
-        uniqueness = stretched(distances.sum(dim=1)[None])  # (1, K)
-        return enlarged(weighted_sum_of(masks, similarity * uniqueness), x)
+        uniqueness = stretched(distances.sum(dim=1)[None])[0]  # (K,)
+        return masks, similarity * uniqueness
 
-    with explaining(model, inputs, target, 1) as rows:
-        return torch.cat([weighted(x, t) for x, t in rows])
+    return _weighted_maps(weigh, model, inputs, target, layer, batch_size, progress)
 
 
 def sise(
@@ -106,7 +94,7 @@ def sise(
     *,
     layers: Layers = None,
     mu: float = 0.0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Maps of several layers as masks, fused from the fine to the coarse: details only where deeper layers agree.
@@ -129,7 +117,7 @@ def ada_sise(
     target: Target = None,
     *,
     layers: Layers = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """SISE, with as many maps as matter: those whose mean gradient is above Otsu's threshold of the positive ones.
@@ -178,11 +166,11 @@ def _fused(
     inputs: Tensor,
     target: Target,
     layers: Layers,
-    batch_size: int,
+    batch_size: int | None,
     progress: bool,
 ) -> Tensor:
     """Explain by SISE; keep: αₖ / max α (K,) of a layer, of which at least one is positive -> which to use (K,)."""
-    check_count("batch_size", batch_size)
+    check_batch_size(batch_size)
     if layers is not None and (isinstance(layers, str | nn.Module) or not layers):
         raise ValueError(f"`layers` must be a list of modules or dotted paths, got {described(layers)}")
     named = None if layers is None else [find_layer(model, layer) for layer in layers]
@@ -194,13 +182,14 @@ def _fused(
         alive = [(m[varies(m)], a[varies(m)]) for m, a in zip(maps, alphas, strict=True)]
         kept = [m[keep(a / a.max())] for m, a in alive if (a > 0).any()]
         total = x.new_zeros(1, 1, *x.shape[2:])
-        for place, candidates in enumerate(kept):
-            view = torch.zeros_like(total)  # Σₖ p(x ⊙ mₖ) · mₖ / Σmₖ
-            for masks, p in seen_through(model, x, candidates, stretched, batch_size, progress):
-                shares = masks / masks.sum(dim=spatial(masks), keepdim=True)  # (k, 1, H, W)
-                view += torch.tensordot(p[:, index], shares, dims=1)
-            view = stretched(view)
-            total = view if place == 0 else (total + view) * (view >= otsu(view))
+        with prepared(model, sum(map(len, kept))):
+            for place, candidates in enumerate(kept):
+                view = torch.zeros_like(total)  # Σₖ p(x ⊙ mₖ) · mₖ / Σmₖ
+                for masks, p in seen_through(model, x, candidates, stretched, batch_size, progress):
+                    shares = masks / masks.sum(dim=spatial(masks), keepdim=True)  # (k, 1, H, W)
+                    view += torch.tensordot(p[:, index], shares, dims=1)
+                view = stretched(view)
+                total = view if place == 0 else (total + view) * (view >= otsu(view))
         return total
 
     with explaining(model, inputs, target, 1) as rows:
@@ -240,19 +229,47 @@ def otsu(values: Tensor) -> float:
 # -------------------------------------------------------------------------------------------------------------- parts
 
 
+def _weighted_maps(
+    weigh: Weigh,
+    model: Model,
+    inputs: Tensor,
+    target: Target,
+    layer: Layer,
+    batch_size: int | None,
+    progress: bool,
+) -> Tensor:
+    """Return Σₖ wₖ Aₖ for each input, enlarged to its size, with the maps and weights that weigh finds."""
+    check_batch_size(batch_size)
+    layer = map_layer(model, layer)
+
+    def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
+        maps, scores = maps_and_scores(model, layer, x)  # (1, K, h, w), (1, C)
+
+        def see(maps: Tensor, shape: Callable[[Tensor], Tensor]) -> Tensor:  # (K, h, w) -> (K, C)
+            with prepared(model, len(maps)):
+                seen = seen_through(model, x, maps, shape, batch_size, progress)
+                return torch.cat([x.new_zeros(0, scores.shape[1]), *(p for _, p in seen)])
+
+        maps, weights = weigh(maps[0], scores.softmax(dim=1)[0], int(resolve_target(scores, target)), see)
+        return enlarged(weighted_sum_of(maps[None], weights[None]), x)
+
+    with explaining(model, inputs, target, 1) as rows:
+        return torch.cat([weighted(x, t) for x, t in rows])
+
+
 def maps_and_scores(model: Model, layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the layer's maps (1, K, h, w) and the scores (1, C) of x (1, C, H, W)."""
+    """Return the layer's maps (N, K, h, w) and the scores (N, C) of x (N, C, H, W)."""
     with record(model, [layer]) as recording:
         scores = scores_of(model, x)
     return maps_of(recording, layer, x), scores
 
 
 def seen_through(
-    model: Model, x: Tensor, maps: Tensor, shape: Callable[[Tensor], Tensor], batch_size: int, progress: bool
+    model: Model, x: Tensor, maps: Tensor, shape: Callable[[Tensor], Tensor], batch_size: int | None, progress: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield masks (k, 1, H, W), the maps (K, h, w) enlarged and shaped, with the probabilities (k, C) of x ⊙ masks."""
     with progress_bar(len(maps), "masks", progress) as bar:
-        for chunk in even_chunks(len(maps), batch_size):
+        for chunk in fitting_chunks(model, len(maps), batch_size):
             masks = shape(enlarged(maps[chunk.start : chunk.stop, None], x))
             yield masks, scores_of(model, x * masks).softmax(dim=1).to(x)
             bar.update(len(chunk))

@@ -1,9 +1,11 @@
 """Explanations from a simple model fitted to the scores around one input: LIME through its authors' package.
 
-The package supplies segmentation, kernel and regressor; the predictions are ours, in batches. The numbers are those of
-`lime_image.LimeImageExplainer(random_state=seed)` called by hand with the same superpixels, numbered from 0.
+The package supplies segmentation, kernel and ridge regression; the predictions are ours, in batches, and so are the
+samples: balanced instead of independent, they take about half of the passes to the same map. The numbers are those
+of `lime_image.LimeImageExplainer` called by hand with the same samples and the same superpixels, numbered from 0.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,28 +14,31 @@ import torch
 from torch import Tensor
 
 from .contract import (
-    BATCH_SIZE,
     Model,
     Target,
+    check_batch_size,
     check_count,
+    check_inputs,
     described,
-    even_chunks,
     explaining,
+    generator,
     like_inputs,
     progress_bar,
     resolve_target,
     scores_of,
 )
+from .engine import fitting_chunks, prepared
+from .subsets import balanced_subsets
 
 Segments = Tensor | Callable[[np.ndarray], np.ndarray] | None
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The linear model that stands in for the network around one input, and how well it does so."""
+    """The simple model that stands in for the network around one input, and how well it does so."""
 
     segments: Tensor  # LongTensor (1, ...) that broadcasts against the input: the superpixel of every element, 0 to K-1
-    coefficients: Tensor  # (K,) what showing superpixel k adds to the score
+    coefficients: Tensor  # (K,) what showing superpixel k adds to its score
     intercept: float  # the score that it gives when every superpixel is hidden
     r2: float  # share of the scores' weighted variance that it explains, on the samples that it was fitted to
     local_prediction: float  # its score for the whole input ...
@@ -46,30 +51,47 @@ class Surrogate:
         return self.coefficients[self.segments]
 
 
+@dataclass(frozen=True)
+class LimeReport:
+    """What several runs of LIME on one input have in common: how far one of them can be trusted."""
+
+    surrogates: list[Surrogate]  # one for each seed
+    r2: float  # mean share of the scores' variance that a surrogate explains
+    stability: float  # mean correlation between the coefficients of two seeds: 1 when chance decides nothing
+
+    @property
+    def coefficients(self) -> Tensor:
+        """Return the coefficients of each seed: (n_seeds, K)."""
+        return torch.stack([surrogate.coefficients for surrogate in self.surrogates])
+
+
 def lime(
     model: Model,
     inputs: Tensor,
     target: Target = None,
     *,
     segments: Segments = None,
+    surrogate: str = "ridge",
     n_samples: int = 1000,
     n_features: int | None = None,
     fill: Tensor | float | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """Coefficient of each superpixel in a linear model of the score, fitted to inputs with random superpixels hidden.
+    """Coefficient of each superpixel in a simple model of the score, fitted to inputs with random superpixels hidden.
 
     (N, C, H, W) -> (N, 1, H, W). segments: None for `superpixels()`; a function of a picture (H, W, C) that returns
     its superpixels (H, W); or a LongTensor that broadcasts against inputs of any shape, whose shape the result takes.
-    fill: what a hidden superpixel shows: None for its own mean, a number, or a tensor that broadcasts to inputs.
-    n_features: keep only so many superpixels, as the package selects them; the others get 0. n_samples forward passes
-    for each input: give at least 10 per superpixel. Ribeiro et al. 2016, arXiv 1602.04938.
+    surrogate: "ridge" for a linear model; "tree" for a decision tree of at most 16 leaves, where the coefficient is
+    what showing the superpixel adds to the tree's answer, on average over the samples. fill: what a hidden superpixel
+    shows: None for its own mean, a number, or a tensor that broadcasts to inputs. n_features: keep only so many
+    superpixels, as the package selects them; the others get 0. n_samples forward passes for each input: with less than
+    10 for a superpixel there is a warning. Ribeiro et al. 2016, arXiv 1602.04938.
     """
-    options = {"segments": segments, "n_samples": n_samples, "n_features": n_features, "fill": fill, "seed": seed}
-    found = lime_surrogates(model, inputs, target, **options, batch_size=batch_size, progress=progress)
-    return torch.cat([surrogate.attribution for surrogate in found])
+    options = {"segments": segments, "surrogate": surrogate, "n_samples": n_samples, "n_features": n_features}
+    options |= {"fill": fill, "seed": seed, "batch_size": batch_size, "progress": progress}
+    return torch.cat([found.attribution for found in lime_surrogates(model, inputs, target, **options)])
 
 
 def lime_surrogates(
@@ -78,17 +100,20 @@ def lime_surrogates(
     target: Target = None,
     *,
     segments: Segments = None,
+    surrogate: str = "ridge",
     n_samples: int = 1000,
     n_features: int | None = None,
     fill: Tensor | float | None = None,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> list[Surrogate]:
-    """Return the linear model behind `lime` for each input, with its intercept and quality. Options as there."""
+    """Return the simple model behind `lime` for each input, with its intercept and quality. Options as there."""
+    if surrogate not in ("ridge", "tree"):
+        raise ValueError(f'`surrogate` must be "ridge" or "tree", got {described(surrogate)}')
     check_count("n_samples", n_samples, least=2)
     check_count("seed", seed, least=0)
-    check_count("batch_size", batch_size)
+    check_batch_size(batch_size)
     check_count("n_features", 1 if n_features is None else n_features)
     fills = [] if fill is None else [like_inputs("fill", fill, inputs)]
 
@@ -97,27 +122,56 @@ def lime_surrogates(
         from sklearn.metrics import pairwise_distances
 
         package = LimeImageExplainer(random_state=seed)
-        samples = random_subsets(package.random_state, n_samples, int(regions.max()) + 1)  # (n_samples, K)
+        samples = region_subsets(n_samples, int(regions.max()) + 1, seed)  # (n_samples, K)
         hidden = region_means(x, regions) if fill is None else fill  # (1, ...)
         scores = masked_scores(model, x, hidden, regions, samples, batch_size, progress)  # (n_samples, C)
         index = int(resolve_target(scores[:1], target))
+        shown = samples.numpy().astype(int)
         intercept, weights, r2, local_prediction = package.base.explain_instance_with_data(
-            samples,
+            shown,
             scores.cpu().numpy(),
-            pairwise_distances(samples, samples[:1], metric="cosine").ravel(),
+            pairwise_distances(shown, shown[:1], metric="cosine").ravel(),
             index,
-            n_features or samples.shape[1],
+            n_features or shown.shape[1],
             feature_selection=package.feature_selection,
+            model_regressor=_Tree(seed) if surrogate == "tree" else None,
         )
-        coefficients = torch.zeros(samples.shape[1]).to(x)
+        coefficients = torch.zeros(shown.shape[1]).to(x)
         for k, weight in weights:
             coefficients[k] = float(weight)
         score = float(scores[0, index])
         return Surrogate(regions, coefficients, float(intercept), float(r2), float(local_prediction[0]), score, index)
 
-    with explaining(model, inputs, target, 1, *fills) as rows:
+    with explaining(model, inputs, target, 1, *fills) as rows, prepared(model, n_samples * len(inputs)):
         regions = as_regions(segments, inputs)  # N × (1, ...)
+        most = max(int(of_input.max()) + 1 for of_input in regions)
+        if n_samples < 10 * most:
+            expected = f"`n_samples` should be at least {10 * most}, 10 for each of {most} regions"
+            warnings.warn(f"{expected}, got {n_samples}: another seed may tell another story", stacklevel=2)
         return [fit(x, t, r, *f) for r, (x, t, *f) in zip(regions, rows, strict=True)]
+
+
+def lime_report(
+    model: Model,
+    inputs: Tensor,
+    target: Target = None,
+    *,
+    n_seeds: int = 5,
+    seed: int = 0,
+    segments: Segments = None,
+    **options: object,
+) -> list[LimeReport]:
+    """Run LIME with n_seeds seeds on the same superpixels; return for each input how good and how stable it is.
+
+    options: those of `lime`. n_seeds · n_samples forward passes for each input. Under a stability of about .9 take more
+    samples; an R² near 0 says that the surrogate explains something else than the model, whatever its coefficients.
+    """
+    check_count("n_seeds", n_seeds, least=2)
+    check_inputs(inputs)
+    regions = torch.cat(as_regions(segments, inputs))  # (N, ...)
+    seeds = range(seed, seed + n_seeds)
+    runs = [lime_surrogates(model, inputs, target, segments=regions, seed=s, **options) for s in seeds]
+    return [as_report(list(of_input)) for of_input in zip(*runs, strict=True)]
 
 
 def superpixels(algorithm: str = "slic", **settings: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -167,12 +221,40 @@ def _segmented(segment: Callable[[np.ndarray], np.ndarray], picture: Tensor) -> 
     return torch.from_numpy(regions.astype(np.int64))[None]
 
 
-def random_subsets(random: np.random.RandomState, n_samples: int, n_regions: int) -> np.ndarray:
-    """Return which regions each sample shows: 0 or 1, (n_samples, K). The first sample shows all of them."""
-    random.randint(0, high=1000)  # the package spends its first draw on the segmentation: keep in step with it
-    samples = random.randint(0, 2, n_samples * n_regions).reshape(n_samples, n_regions)
-    samples[0] = 1
+def region_subsets(n_samples: int, n_regions: int, seed: int) -> Tensor:
+    """Return which regions each sample shows: bool (n_samples, K). The first sample shows all of them."""
+    samples = balanced_subsets(n_samples, n_regions, generator(seed))
+    samples[0] = True
     return samples
+
+
+def as_report(surrogates: list[Surrogate]) -> LimeReport:
+    """Compare the surrogates of one input, fitted with several seeds."""
+    alike = torch.corrcoef(torch.stack([found.coefficients for found in surrogates]))  # (n_seeds, n_seeds)
+    n = len(surrogates)
+    stability = (alike.sum() - alike.trace()) / (n * (n - 1))
+    return LimeReport(surrogates, sum(found.r2 for found in surrogates) / n, float(stability))
+
+
+class _Tree:
+    """A decision tree that answers what the package asks a linear model: its coefficients and its intercept."""
+
+    def __init__(self, seed: int):
+        from sklearn.tree import DecisionTreeRegressor
+
+        self.tree = DecisionTreeRegressor(max_leaf_nodes=16, min_samples_leaf=5, random_state=seed)
+        self.predict, self.score = self.tree.predict, self.tree.score
+
+    def fit(self, samples: np.ndarray, scores: np.ndarray, sample_weight: np.ndarray) -> None:
+        self.tree.fit(samples, scores, sample_weight=sample_weight)
+        self.intercept_ = self.predict(np.zeros_like(samples[:1]))[0]
+        self.coef_ = [np.average(self._gain(samples, k), weights=sample_weight) for k in range(samples.shape[1])]
+
+    def _gain(self, samples: np.ndarray, k: int) -> np.ndarray:
+        """Return what showing region k adds to the answer for each sample: (n_samples,)."""
+        with_k, without_k = samples.copy(), samples.copy()
+        with_k[:, k], without_k[:, k] = 1, 0
+        return self.predict(with_k) - self.predict(without_k)
 
 
 def region_means(x: Tensor, regions: Tensor) -> Tensor:
@@ -189,13 +271,13 @@ def region_means(x: Tensor, regions: Tensor) -> Tensor:
 
 
 def masked_scores(
-    model: Model, x: Tensor, hidden: Tensor, regions: Tensor, samples: np.ndarray, batch_size: int, progress: bool
+    model: Model, x: Tensor, hidden: Tensor, regions: Tensor, samples: Tensor, batch_size: int | None, progress: bool
 ) -> Tensor:
     """Return the scores (n_samples, C) of x (1, ...) with the regions that each sample leaves out taken from hidden."""
-    show = torch.from_numpy(samples > 0).to(x.device)  # (n_samples, K)
+    show = samples.to(x.device)  # (n_samples, K)
     scores = []
     with progress_bar(len(samples), "samples", progress) as bar:
-        for chunk in even_chunks(len(samples), batch_size):
+        for chunk in fitting_chunks(model, len(samples), batch_size):
             scores.append(scores_of(model, torch.where(show[chunk.start : chunk.stop, regions[0]], x, hidden)))
             bar.update(len(chunk))
     return torch.cat(scores)

@@ -1,6 +1,6 @@
 """What decides a training run. Apart from train.py because the command line shows it without loading torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..errors import UserError
 
@@ -26,13 +26,36 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name, (low, high) in _BOUNDS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                flag = name.replace("_", "-")
-                raise UserError(f"--{flag} must be between {low:g} and {high:g}, got {value:g}")
+        _check_bounds(self)
         if self.init and self.pretrained:
             raise UserError("--init and --pretrained both say where to start: give only one of them")
+
+
+@dataclass(frozen=True)
+class LcamRecipe:
+    """What decides a trained L-CAM, apart from the classifier and the images."""
+
+    variant: str = "fm"  # what the attention lies on: the layer's maps or the image
+    epochs: int = 5
+    batch_size: int = 64
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_bounds(self)
+        if self.variant not in ("fm", "img"):
+            raise UserError(f'--variant must be fm or img, got "{self.variant}"')
+
+
+def _check_bounds(recipe: Recipe | LcamRecipe) -> None:
+    """Raise UserError when a number of the recipe is out of its bounds."""
+    for option in fields(recipe):
+        low, high = _BOUNDS.get(option.name, (None, None))
+        value = getattr(recipe, option.name)
+        if low is not None and not low <= value <= high:
+            flag = option.name.replace("_", "-")
+            raise UserError(f"--{flag} must be between {low:g} and {high:g}, got {value:g}")
 
 
 _BOUNDS = {

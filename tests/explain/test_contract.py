@@ -26,7 +26,7 @@ def test_weighted_sum_is_the_sum_whatever_the_batches(batch_size):
         return x**2 * t[:, None]
 
     expected = sum(w * p**2 * target[:, None] for w, p in zip(weights, points, strict=True))
-    torch.testing.assert_close(weighted_sum(explain, points, weights, target, batch_size), expected)
+    torch.testing.assert_close(weighted_sum(None, explain, points, weights, target, batch_size), expected)
     assert max(rows) <= max(2, batch_size)  # never less than one point, which has two rows here
 
 

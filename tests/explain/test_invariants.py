@@ -10,18 +10,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hw_xai.explain import METHODS
+from hw_xai.explain import METHODS, LearnedCAM
 
 TARGET = 2
+QUARTERS = torch.arange(4).reshape(2, 2).kron(torch.ones(8, 8).long())  # of a picture of 16²
 FAST = {
     "smooth_grad": {"n_samples": 5},
     "integrated_gradients": {"n_steps": 5},
-    "lime": {"n_samples": 60},
+    "lime": {"segments": QUARTERS, "n_samples": 60},
     "occlusion": {"window": 6, "stride": 4},
     "rise": {"n_samples": 30},
-    "shapley": {"segments": torch.arange(4).reshape(2, 2).kron(torch.ones(8, 8).long()), "n_samples": 20},
+    "shapley": {"segments": QUARTERS, "n_samples": 20},
     "maximize_activation": {"n_steps": 4},
+    "deep_dream": {"n_steps": 2},
+    "lcam": {"learned": LearnedCAM(6, 5)},
 }
+torch.nn.init.normal_(FAST["lcam"]["learned"].weight, generator=torch.Generator().manual_seed(0))
 # of the pictures, the segments above and the layers, for the count of passes
 FACTS = {"shape": (3, 16, 16), "n_regions": 4, "n_channels": 12}
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -29,7 +33,9 @@ every_explainer = pytest.mark.parametrize("name", [name for name, method in METH
 every_black_box = pytest.mark.parametrize(  # CAM reads the weights of the last layer: no function has them
     "name", [name for name, method in METHODS.items() if method.explainer and name != "cam"]
 )
-every_seeded = pytest.mark.parametrize("name", ["smooth_grad", "lime", "rise", "shapley", "maximize_activation"])
+every_seeded = pytest.mark.parametrize(
+    "name", ["smooth_grad", "lime", "rise", "shapley", "maximize_activation", "deep_dream"]
+)
 
 
 def explain(name: str, model, inputs: Tensor, target=TARGET, **options) -> Tensor:

@@ -1,4 +1,4 @@
-"""Occlusion, RISE and Shapley values against slow loops, Captum, and models whose parts count for known amounts."""
+"""Occlusion and RISE against slow loops, Captum, and models whose parts count for known amounts."""
 
 import itertools
 import math
@@ -8,28 +8,23 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
-from captum.attr import ShapleyValues as CaptumShapleyValues
+from PIL import Image
 from torch import Tensor, nn
 
-from hw_xai.explain import METHODS, occlusion, rise, shapley, shapley_values
+from hw_xai.explain import METHODS, fill_shift, occlusion, rise
+from hw_xai.explain.engine import even_chunks
 from hw_xai.explain.fills import blurred, inpainted
 from hw_xai.explain.perturbation import soft_masks, window_count
+from hw_xai.vision.models import load
+from hw_xai.vision.preprocess import preprocessing
 
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-12)
 almost = partial(torch.testing.assert_close, rtol=0, atol=1e-6, check_dtype=False)  # Captum sums up in float32
-PATCHES = torch.arange(16).reshape(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)  # of a picture of 16²
-QUARTERS = torch.arange(4).reshape(2, 2).repeat_interleave(8, 0).repeat_interleave(8, 1)
 
 
 @pytest.fixture
 def net(small_net) -> nn.Module:
     return small_net.eval().requires_grad_(False)
-
-
-def interacting(rows: Tensor) -> Tensor:
-    """(N, 4) -> (N, 1): a sum, a product and a maximum."""
-    a, b, c, d = rows.T
-    return (3 * a + 2 * b * c + torch.maximum(c, d))[:, None]
 
 
 # ---------------------------------------------------------------------------------------------------------- occlusion
@@ -131,7 +126,6 @@ def test_a_black_box_without_gradient_on_a_planted_pixel():
     assert found[0, 0, 7, 4] == 1
     assert (found > 0).sum() == 25
     assert rise(black_box, picture, 1, n_samples=500, cells=4).argmax() == 7 * 12 + 4
-    assert shapley(black_box, picture, 1, segments=torch.arange(144).reshape(12, 12), fill=0.0, n_samples=600).argmax()
 
 
 # -------------------------------------------------------------------------------------------------------------- fills
@@ -179,7 +173,7 @@ def test_inpainted_occlusion_of_a_smooth_picture_hides_little(net):
 
 def test_rise_is_the_sum_of_the_paper_over_its_masks(net, pictures):
     n_samples, p = 25, 0.3
-    masks = torch.cat(list(soft_masks(pictures[:1], n_samples, 7, p, 5, 4)))
+    masks = torch.cat(list(soft_masks(pictures[:1], n_samples, 7, p, 5, even_chunks(n_samples, 4))))
     found = rise(net, pictures, 2, n_samples=n_samples, p=p, seed=5)
     for row, x in zip(found, pictures, strict=True):
         total = sum(net((x * mask)[None])[0, 2] * mask for mask in masks)
@@ -189,7 +183,7 @@ def test_rise_is_the_sum_of_the_paper_over_its_masks(net, pictures):
 def test_masks_are_enlarged_grids_cut_out_at_random():
     cells, (height, width) = 4, (18, 25)
     x = torch.zeros(1, 3, height, width).double()
-    masks = torch.cat(list(soft_masks(x, 60, cells, 0.5, 0, 7)))
+    masks = torch.cat(list(soft_masks(x, 60, cells, 0.5, 0, even_chunks(60, 7))))
     assert masks.shape == (60, 1, height, width)
     source = torch.Generator().manual_seed(0)
     uniform = torch.rand((30, 1, cells, cells), generator=source)
@@ -204,7 +198,7 @@ def test_masks_are_enlarged_grids_cut_out_at_random():
 @pytest.mark.parametrize("p", [0.2, 0.5, 1.0])
 def test_masks_are_open_by_p_on_average_and_balanced(p):
     x = torch.zeros(1, 3, 20, 20).double()
-    masks = torch.cat(list(soft_masks(x, 2000, 5, p, 0, 100)))
+    masks = torch.cat(list(soft_masks(x, 2000, 5, p, 0, even_chunks(2000, 100))))
     assert masks.min() >= 0
     assert masks.max() <= 1
     close(masks.mean(dim=0), torch.full((1, 20, 20), p).double(), rtol=0, atol=0.05)
@@ -219,10 +213,10 @@ def test_a_constant_score_is_a_constant_map(pictures):
 
 
 def test_masks_are_streamed_and_batching_changes_none(pictures):
-    sizes = [len(masks) for masks in soft_masks(pictures[:1], 8001, 7, 0.5, 0, 16)]
+    sizes = [len(masks) for masks in soft_masks(pictures[:1], 8001, 7, 0.5, 0, even_chunks(8001, 16))]
     assert max(sizes) == 16
     assert sum(sizes) == 8001
-    alone, together = (torch.cat(list(soft_masks(pictures[:1], 9, 7, 0.5, 0, size))) for size in (1, 9))
+    alone, together = (torch.cat(list(soft_masks(pictures[:1], 9, 7, 0.5, 0, even_chunks(9, size)))) for size in (1, 9))
     close(alone, together)
 
 
@@ -232,132 +226,61 @@ def test_rise_and_occlusion_find_the_square(trained_net, squares):
     maps = {
         "rise": rise(trained_net, inputs, places, n_samples=1000),
         "occlusion": occlusion(trained_net, inputs, places, window=4, stride=2),
-        "shapley": shapley(trained_net, inputs, places, segments=PATCHES, n_samples=400, fill=0.1),
     }
     for name, found in maps.items():
         for row, mask in zip(found, on_square, strict=True):
             assert row[mask].mean() > row[~mask].mean() + row.std(), name
 
 
-# ------------------------------------------------------------------------------------------------------------ Shapley
+# --------------------------------------------------------------------------------------------------- price of the fills
 
 
-def slow_shapley(worth, n_regions: int) -> list[float]:
-    """The definition: what region k adds, over all n! orders; worth(set of shown regions) -> score."""
-    values = [0.0] * n_regions
-    for order in itertools.permutations(range(n_regions)):
-        for place, k in enumerate(order):
-            values[k] += worth({*order[: place + 1]}) - worth({*order[:place]})
-    return [value / math.factorial(n_regions) for value in values]
+def test_fill_shift_is_the_mean_distance_of_features(net, pictures):
+    found = fill_shift(net, pictures, fills=("zero", 0.5), window=8, stride=8, layer="block", batch_size=3)
+    assert found.shape == (2, 3)
+
+    def features(x: Tensor) -> Tensor:
+        return net.block(net.pool(net.stem(x[None])))[0].mean((1, 2))
+
+    for value, row in zip((0.0, 0.5), found, strict=True):
+        for x, one in zip(pictures, row, strict=True):
+            distances = []
+            for top, left in itertools.product((0, 8), (0, 8)):
+                masked = x.clone()
+                masked[:, top : top + 8, left : left + 8] = value
+                distances.append((features(masked) - features(x)).norm() / features(x).norm())
+            close(one, sum(distances) / 4)
 
 
-def test_exact_values_are_the_definition_over_all_orders(net, pictures):
-    for segments, x in [(QUARTERS, pictures[:1]), (torch.arange(16) // 3, pictures[1:2])]:
-        n_regions = int(segments.max()) + 1
-
-        def worth(shown: set, x=x, segments=segments, n_regions=n_regions) -> float:
-            seen = torch.tensor([k in shown for k in range(n_regions)])[segments]
-            return net(torch.where(seen, x, 0.25))[0, 2].item()
-
-        cached = {frozenset(s): worth(set(s)) for r in range(7) for s in itertools.combinations(range(n_regions), r)}
-        expected = slow_shapley(lambda shown, cached=cached: cached[frozenset(shown)], n_regions)
-        (found,) = shapley_values(net, x, 2, segments=segments, method="exact", fill=0.25)
-        close(found.values, torch.tensor(expected, dtype=torch.float64))
-        close(found.attribution[0].squeeze(), torch.tensor(expected, dtype=torch.float64)[segments])
-        assert found.standard_errors.tolist() == [0] * n_regions
+def test_what_looks_like_the_picture_moves_the_features_less(net):
+    flat = torch.full((1, 3, 16, 16), 0.6).double()
+    zero, mean, blur, inpaint = fill_shift(net, flat, window=4, stride=4)[:, 0].tolist()
+    assert zero > 0.01
+    assert max(mean, blur, inpaint) < 1e-9
 
 
-@pytest.mark.parametrize("method", ["kernel", "permutation", "exact"])
-def test_a_linear_model_is_explained_exactly_by_few_samples(method):
-    weight = torch.tensor([[2.0], [-1.0], [0.0], [5.0], [0.5]]).double()
-    x = torch.tensor([[1.0, 3.0, 2.0, 1.0, 4.0], [0.0, 1.0, 0.0, 2.0, 3.0]]).double()
-    options = {"segments": torch.arange(5), "fill": 0.5, "method": method, "n_samples": 24}
-    found = shapley_values(lambda rows: rows @ weight + 7, x, 0, **options)
-    for one, row in zip(found, x, strict=True):
-        close(one.values, (row - 0.5) * weight[:, 0])
-        close(one.standard_errors, torch.zeros(5).double(), rtol=0, atol=1e-9)
-    close(shapley(lambda rows: rows @ weight + 7, x, 0, **options), (x - 0.5) * weight[:, 0])
+def test_on_photos_blur_and_inpainting_move_the_features_less_than_black(photos):
+    names = sorted((photos / "hw9_images").glob("*.jpg"))[:3]
+    inputs = torch.stack([preprocessing(128)(Image.open(name).convert("RGB")) for name in names])
+    zero, mean, blur, inpaint = fill_shift(load("foodnet-photos"), inputs, window=32, stride=32, layer="pool").mean(1)
+    assert blur < zero
+    assert inpaint < zero
+    assert mean < zero
 
 
-@pytest.mark.parametrize("method", ["kernel", "permutation", "exact"])
-@pytest.mark.parametrize("fill", [None, 0.0, "blur", "inpaint", "channel_mean"])
-def test_the_values_sum_to_the_score_difference(method, fill, net, pictures):
-    segments = PATCHES if method != "exact" else QUARTERS
-    found = shapley_values(net, pictures, None, segments=segments, method=method, fill=fill, n_samples=90)
-    for one, x in zip(found, pictures, strict=True):
-        assert one.target == int(net(x[None]).argmax())
-        assert one.score == pytest.approx(net(x[None])[0, one.target].item())
-        assert one.values.sum().item() == pytest.approx(one.score - one.hidden_score)
-        assert one.attribution.shape == (1, 1, 16, 16)
-        if fill == 0.0:
-            assert one.hidden_score == pytest.approx(net(torch.zeros_like(x[None]))[0, one.target].item())
-
-
-@pytest.mark.parametrize("method", ["kernel", "permutation"])
-def test_samples_converge_to_the_exact_values_as_their_standard_errors_say(method, net, pictures):
-    options = {"segments": PATCHES // 2 % 8, "fill": 0.0}
-    x = pictures[:1]
-    (exact,) = shapley_values(net, x, 2, method="exact", **options)
-    distances, errors = [], []
-    for seed in range(30):
-        (found,) = shapley_values(net, x, 2, method=method, n_samples=150, seed=seed, **options)
-        distances.append(found.values - exact.values)
-        errors.append(found.standard_errors)
-    distances, errors = torch.stack(distances), torch.stack(errors)  # (30, K)
-    spread = distances.square().mean(0).sqrt()
-    assert (distances.mean(0).abs() < 4 * spread / 30**0.5).all(), "without bias"
-    close(errors.square().mean(0).sqrt(), spread, rtol=0.5, atol=1e-6)
-    (many,) = shapley_values(net, x, 2, method=method, n_samples=6000, **options)
-    assert (many.values - exact.values).norm() < 0.05 * exact.values.norm()
-
-
-def test_captum_gives_the_same_values(net, pictures):
-    x, mask = pictures[:1], QUARTERS[None, None]
-    expected = CaptumShapleyValues(net).attribute(x, target=2, feature_mask=mask, perturbations_per_eval=8)
-    almost(shapley(net, x, 2, segments=QUARTERS, method="exact", fill=0.0), expected[:, :1])
-    table = torch.tensor([[1.0, -2.0, 3.0, 0.5]]).double()
-    expected = CaptumShapleyValues(interacting).attribute(table, target=0)
-    almost(shapley(interacting, table, 0, segments=torch.arange(4), method="exact", fill=0.0), expected)
-    for method in ("kernel", "permutation"):
-        found = shapley(interacting, table, 0, segments=torch.arange(4), method=method, fill=0.0, n_samples=3000)
-        almost(found, expected, atol=0.05)
-
-
-def test_pairs_make_second_order_interactions_exact():
-    """A subset and its complement, or an order and its reverse, cancel what two regions do together."""
-    table = torch.tensor([[1.0, -2.0, 3.0, 0.5]]).double()
-    products = lambda rows: rows[:, :1] * rows[:, 1:2] + 4 * rows[:, 2:3] * rows[:, 3:]  # noqa: E731
-    expected = torch.tensor([[-1.0, -1.0, 3.0, 3.0]]).double()
-    for method in ("kernel", "permutation"):
-        found = shapley(products, table, 0, segments=torch.arange(4), method=method, fill=0.0, n_samples=40)
-        close(found, expected)
-
-
-def test_a_region_without_influence_gets_nothing():
-    model = lambda rows: interacting(torch.nn.functional.pad(rows[:, :3], (0, 1)))  # noqa: E731  the last is not read
-    table = torch.tensor([[1.0, -2.0, 3.0, 0.5]]).double()
-    for method in ("permutation", "exact"):
-        (found,) = shapley_values(model, table, 0, segments=torch.arange(4), method=method, fill=0.0, n_samples=40)
-        assert abs(found.values[3].item()) < 1e-12
-        assert found.standard_errors[3].item() < 1e-12
-
-
-def test_tokens_of_a_sequence():
-    generator = torch.Generator().manual_seed(0)
-    vectors, head = (torch.randn(size, generator=generator).double() for size in [(2, 4, 6), (6, 2)])
-    tokens = torch.arange(4)[:, None]
-    found = shapley(lambda v: v.sum(dim=1) @ head, vectors, 1, segments=tokens, fill=0.0, n_samples=40)
-    close(found, vectors @ head[:, 1:])
-
-
-def test_one_region_gets_everything_and_few_samples_say_that_they_are_few(net, pictures):
-    (found,) = shapley_values(net, pictures[:1], 2, segments=torch.zeros(16, 16).long(), fill=0.0)
-    close(found.values[0].item(), found.score - found.hidden_score)
-    (few,) = shapley_values(net, pictures[:1], 2, segments=PATCHES, n_samples=20, method="kernel")
-    assert few.standard_errors.isnan().all()
-    assert few.values.isfinite().all()
-    (pair,) = shapley_values(net, pictures[:1], 2, segments=PATCHES, n_samples=20)
-    assert pair.standard_errors.isnan().all()
+def test_a_planted_pixel_and_a_planted_channel_of_a_sum():
+    """f = 5x + y² + sin z: hiding one of them loses its part."""
+    model = lambda rows: 5 * rows[:, :1] + rows[:, 1:2] ** 2 + rows[:, 2:].sin()  # noqa: E731
+    inputs = torch.tensor([[1.0, 3.0, 2.0]]).double()
+    expected = torch.stack([5 * inputs[:, 0], inputs[:, 1] ** 2, inputs[:, 2].sin()], dim=1)
+    close(occlusion(model, inputs, 0, window=1, stride=1), expected)
+    green = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).double()
+    reads_green = lambda x: x[:, 1, 5, 7][:, None]  # noqa: E731
+    keep_green = lambda x, hidden: torch.cat([0 * x[:, :1], x[:, 1:2], 0 * x[:, 2:]], dim=1)  # noqa: E731
+    assert occlusion(reads_green, green, 0, window=3, stride=1, fill=keep_green).abs().max() == 0
+    found = occlusion(reads_green, green, 0, window=1, stride=1)
+    assert found.nonzero().tolist() == [[0, 0, 5, 7]]
+    close(found[0, 0, 5, 7], green[0, 1, 5, 7])
 
 
 # ------------------------------------------------------------------------------------------------- passes and mistakes
@@ -369,22 +292,12 @@ def test_one_region_gets_everything_and_few_samples_say_that_they_are_few(net, p
         ("occlusion", {"window": 5, "stride": 3}),
         ("occlusion", {"window": 0.5, "stride": 0.25, "fill": "blur"}),
         ("rise", {"n_samples": 33}),
-        ("shapley", {"n_samples": 99}),
-        ("shapley", {"n_samples": 20}),
-        ("shapley", {"n_samples": 99, "method": "kernel"}),
-        ("shapley", {"n_samples": 4, "method": "kernel"}),
-        ("shapley", {"segments": QUARTERS, "method": "exact", "n_regions": 4}),
-        ("shapley", {"segments": torch.zeros(16, 16).long(), "n_regions": 1}),
     ],
 )
 def test_passes_are_those_of_the_catalog(name, options, net, pictures):
     rows = []
     model = lambda x: (rows.append(len(x)), net(x))[1]  # noqa: E731
-    facts = {"shape": (3, 16, 16), "n_regions": 16}
-    if name == "shapley":
-        options = {"segments": PATCHES, **options}
-    passes = METHODS[name].passes(**(facts | options))
-    options = {key: value for key, value in options.items() if key != "n_regions"}
+    passes = METHODS[name].passes(shape=(3, 16, 16), **options)
     METHODS[name].function(model, pictures, 2, **options)
     assert sum(rows) == 3 * passes.forward
     rows.clear()
@@ -426,22 +339,6 @@ def test_mistakes_in_occlusion_are_told(options, message, small_net, pictures):
 def test_mistakes_in_rise_are_told(options, message, small_net, pictures):
     with pytest.raises(ValueError, match=message):
         rise(small_net, pictures, **options)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"method": "exact"}, '`segments` must have at most 12 regions for the method "exact", got 16'),
-        ({"method": "guess"}, '`method` must be "permutation", "kernel" or "exact", got \'guess\''),
-        ({"n_samples": 3}, "`n_samples` must be an integer of at least 4, got 3"),
-        ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
-        ({"segments": "slic"}, "`segments` must be None, a function or a LongTensor, got 'slic'"),
-        ({"fill": "black"}, '`fill` must be "zero"'),
-    ],
-)
-def test_mistakes_in_shapley_are_told(options, message, small_net, pictures):
-    with pytest.raises(ValueError, match=message):
-        shapley(small_net, pictures, **({"segments": PATCHES} | options))
 
 
 def test_fills_and_masks_for_pictures_are_refused_elsewhere():

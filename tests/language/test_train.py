@@ -72,6 +72,24 @@ def test_masks(sentences, tokenizer):
     assert all(torch.equal(again[key], drawn[3][key]) for key in again)
 
 
+def test_a_clause_that_is_not_shown_is_what_its_sentence_lacks(sentences, tokenizer):
+    bare = replace(TINY, batch_size=64, masked=0.0, masked_rare=0.0)
+    batches = MaskedBatches(sentences, tokenizer, replace(bare, cut=1.0))
+    whole = {tuple(ids.tolist()) for ids in batches.sentences}
+    single = next(b for b in map(batches, range(10)) if not b["token_type_ids"].any())
+    n_cut = 0
+    for row, rest in zip(single["input_ids"], single["unseen"], strict=True):
+        shown, unseen = (tuple(part[part >= len(SPECIAL)].tolist()) for part in (row, rest))
+        if unseen:
+            n_cut += 1
+            sides = ((shown, unseen), (unseen, shown))
+            assert any((*a, mark, *b) in whole for a, b in sides for mark in batches.breaks.tolist())
+        else:
+            assert shown in whole
+    assert n_cut >= 16
+    assert MaskedBatches(sentences, tokenizer, replace(bare, cut=0.0))(0)["unseen"].shape == (64, 0)
+
+
 def test_answers_are_where_the_labels_say(tokenizer):
     examples = list(reading_examples(30))
     batch = ReadingBatches(examples, tokenizer, replace(TINY_READER, batch_size=30))(0)
@@ -154,6 +172,8 @@ def test_it_fills_in_sensible_words(built_in):
         ("如[MASK]下雨，我們就不去爬山", "果"),
         ("The [MASK] flew out of the cave at night.", "bat"),
         ("We sat on the [MASK] of the river.", "bank"),
+        ("He put his money in the [MASK].", "bank"),
+        ("The player hit the ball with the [MASK].", "bat"),
     ]:
         [prediction] = fill_mask(built_in, sentence)
         assert expected in [token for token, _ in prediction.top(3)], sentence
@@ -163,9 +183,10 @@ def test_it_tells_senses_apart(built_in):
     """Held-out sentences against the train split, mean over the words, with the untrained control beside it."""
     first, *_, last = separation_table(built_in)
     assert first["knn"] <= 0.55
-    assert last["knn"] >= 0.85
-    assert last["knn"] >= last["control_knn"] + 0.3
-    assert last["silhouette"] >= 0.2 > 0.05 > abs(last["control_silhouette"])
+    assert last["knn"] >= 0.91
+    assert last["knn"] >= last["control_knn"] + 0.35
+    assert last["silhouette"] >= 0.32 > 0.05 > abs(last["control_silhouette"])
+    assert min(last["apple_first"], last["apple_second"]) >= 0.9  # 1-NN of the ten sentences
 
 
 def test_it_reads():

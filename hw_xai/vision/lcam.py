@@ -1,0 +1,152 @@
+"""Train L-CAM beside a frozen classifier, save and load it; a killed run resumes to the same weights."""
+
+import hashlib
+import io
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from ..errors import UserError
+from ..explain import LearnedCAM
+from ..files import atomic, shipped
+from ..training import check_same_recipe, seed_of
+from .recipe import LcamRecipe
+
+SHIPPED = {
+    f"lcam-{model}-{variant}": f"lcam-{model}-{variant}.safetensors"
+    for model in ("foodnet-photos", "foodnet-synthetic")
+    for variant in ("fm", "img")
+}
+
+
+def train(
+    model: nn.Module,
+    images: Dataset,
+    recipe: LcamRecipe,
+    out: str | Path,
+    *,
+    workers: int = 0,
+    checkpoint_every: int = 20,
+    progress: bool = True,
+) -> LearnedCAM:
+    """Train an attention for the model by `recipe` into the folder `out`; resume there when a run was cut off.
+
+    images gives (image (C, H, W) as the model takes it, anything). Runs where the model is. Writes last.pt (the
+    checkpoint) and lcam.safetensors (for `load`).
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    device = next(model.parameters()).device
+    learned = LearnedCAM.for_model(model, images[0][0][None].to(device), recipe.variant)
+    optimizer = torch.optim.SGD(
+        [{"params": [learned.weight]}, {"params": [learned.bias], "lr": 2 * recipe.lr}],
+        lr=recipe.lr,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+    )
+    run = _Run(out, asdict(recipe) | {"classifier": fingerprint(model), "images": len(images)})
+    losses = run.read(learned, optimizer)  # one a step: their number says where the run stands
+    steps = _batches(len(images), recipe)
+    loader = DataLoader(images, batch_sampler=steps[len(losses) :], num_workers=workers)
+    try:
+        with tqdm(total=len(steps), initial=len(losses), desc="L-CAM", unit="step", disable=not progress) as bar:
+            for batch, _ in loader:
+                loss = learned.loss(model, batch.to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+                bar.update()
+                bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}")
+                if len(losses) % checkpoint_every == 0 or len(losses) == len(steps):
+                    run.write(learned, optimizer, losses)
+    except KeyboardInterrupt:
+        kept = f"the last checkpoint in {out}" if run.checkpoint.exists() else "the start: there was no checkpoint yet"
+        raise KeyboardInterrupt(f"the same command goes on from {kept}") from None
+    save(learned, out / "lcam.safetensors", model)
+    return learned
+
+
+def _batches(n_images: int, recipe: LcamRecipe) -> list[list[int]]:
+    """Return the images of every step of the run: each epoch has all of them once, in an order of its own."""
+    batches = []
+    for epoch in range(recipe.epochs):
+        source = torch.Generator().manual_seed(seed_of(recipe.seed, epoch))
+        batches += torch.randperm(n_images, generator=source).split(recipe.batch_size)
+    return [batch.tolist() for batch in batches]
+
+
+class _Run:
+    """The checkpoint of one run."""
+
+    def __init__(self, out: Path, recipe: dict[str, object]):
+        self.out, self.recipe, self.checkpoint = out, recipe, out / "last.pt"
+
+    def read(self, learned: LearnedCAM, optimizer: torch.optim.Optimizer) -> list[float]:
+        """Restore an earlier run of the same recipe, if there is one, and return its losses."""
+        if not self.checkpoint.exists():
+            return []
+        try:
+            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+            raise UserError(f"{self.checkpoint} is damaged: delete it to start again") from error
+        check_same_recipe(self.out, saved["recipe"], self.recipe)
+        learned.load_state_dict(saved["learned"])
+        optimizer.load_state_dict(saved["optimizer"])
+        return saved["losses"]
+
+    def write(self, learned: LearnedCAM, optimizer: torch.optim.Optimizer, losses: list[float]) -> None:
+        content = {"learned": learned.state_dict(), "optimizer": optimizer.state_dict()}
+        # into memory first: on a full disk torch's own writer raises an error that does not say so
+        torch.save(content | {"recipe": self.recipe, "losses": losses}, packed := io.BytesIO())
+        with atomic(self.checkpoint) as temporary:
+            temporary.write_bytes(packed.getbuffer())
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+
+
+def save(learned: LearnedCAM, path: str | Path, model: nn.Module) -> None:
+    """Write the attention as safetensors (14 KB for FoodNet), with the fingerprint of the model that it belongs to."""
+    tensors = {key: value.float().cpu().contiguous() for key, value in learned.state_dict().items()}
+    content = to_bytes(tensors, {"lcam": learned.variant, "classifier": fingerprint(model)})
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load(name_or_path: str | Path, model: nn.Module) -> LearnedCAM:
+    """Return the attention of a shipped name or a file that `save` wrote; UserError unless it belongs to the model."""
+    name = str(name_or_path)
+    path = shipped(SHIPPED[name]) if name in SHIPPED else Path(name)
+    if not path.is_file():
+        raise UserError(f'no L-CAM is called "{name}": give a file of hw-xai train-lcam or one of {", ".join(SHIPPED)}')
+    try:
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            state: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} must be a safetensors file, but it cannot be read: {error}") from error
+    if "lcam" not in facts or state.keys() != {"weight", "bias"}:
+        raise UserError(f"{path} must hold an L-CAM: make one with hw-xai train-lcam")
+    if facts.get("classifier") != fingerprint(model):
+        raise UserError(f"{path} was trained beside another model: train one for this model with hw-xai train-lcam")
+    n_classes, n_channels = state["weight"].shape
+    learned = LearnedCAM(n_channels, n_classes, facts["lcam"])
+    learned.load_state_dict(state)
+    return learned
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Return 16 hexadecimal digits that change with any weight of the model."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
