@@ -95,7 +95,7 @@ def trained_lcam(model, name: str, wished: str | None) -> dict[str, object]:
     """Return L-CAM's own options: the attention wished for, or shipped for the model, and its layer, the last map."""
     from ..vision.lcam import SHIPPED, load
 
-    default = f"lcam-{name}-img"
+    default = f"lcam-{name}-fm"
     wished = wished or (default if default in SHIPPED else None)
     return {"learned": wished and load(wished, model), "layer": None}
 

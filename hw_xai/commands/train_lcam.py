@@ -10,7 +10,7 @@ _HELP = {
     "variant": "what the attention lies on while it is trained: fm, the layer's maps, or img, the image",
     "epochs": "passes over the images",
     "batch_size": "images per step",
-    "lr": "learning rate; the authors' 1e-4 is for a hundred thousand steps",
+    "lr": "learning rate; the authors take 1e-4, and many more steps",
     "weight_decay": "SGD's weight decay",
     "seed": "decides everything that is random",
 }

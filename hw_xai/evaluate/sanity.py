@@ -42,7 +42,7 @@ def randomization(
     calibration: Tensor | None = None,
     seeds: Iterable[int] = (0, 1, 2),
 ) -> Iterator[Comparison]:
-    """Yield how each method's maps change when the model's parameters are randomized, for every method and seed.
+    """Yield how each method's maps change when the model's parameters are randomized: all methods, seed by seed.
 
     inputs (N, C, H, W). The target is kept: where it is None, the class that the trained model predicts. An explainer's
     layer must be given by its path, which a copy of the model has too. For blocks, mode and normalization see
@@ -50,17 +50,16 @@ def randomization(
     to every call when the pictures come in several.
     """
     target = predicted(model, inputs, target)
-    for name, explain in methods.items():
-        original = explain(model, inputs, target)
-        for seed in seeds:
-            found = {
-                block: similarity(original, maps)
-                for block, maps in randomized_maps(
-                    explain, model, inputs, target, blocks=blocks, mode=mode, normalization=normalization,
-                    calibration=calibration, seed=seed,
-                )
-            }  # fmt: skip
-            yield _comparison(name, mode, seed, found)
+    known = inputs if calibration is None else calibration
+    originals = {name: explain(model, inputs, target) for name, explain in methods.items()}
+    for seed in seeds:
+        found = {name: {} for name in methods}
+        forgetting = randomized_models(model, known, blocks, mode=mode, normalization=normalization, seed=seed)
+        for block, changed in forgetting:  # outside the methods: refitting costs as much as a gradient
+            for name, explain in methods.items():
+                found[name][block] = similarity(originals[name], explain(changed, inputs, target))
+        for name in methods:
+            yield _comparison(name, mode, seed, found[name])
 
 
 def randomized_maps(
@@ -78,8 +77,9 @@ def randomized_maps(
     """Yield (block, maps (N, ...)) of each randomized model: what `randomization` measures, to be looked at."""
     target = predicted(model, inputs, target)
     known = inputs if calibration is None else calibration
-    for block, forgetting in randomized_models(model, known, blocks, mode=mode, normalization=normalization, seed=seed):
-        yield block, explain(forgetting, inputs, target)
+    forgetting = randomized_models(model, known, blocks, mode=mode, normalization=normalization, seed=seed)
+    for block, changed in forgetting:
+        yield block, explain(changed, inputs, target)
 
 
 def label_randomization(

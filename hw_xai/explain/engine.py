@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 Model = Callable[[Tensor], Tensor]
 
 WORTH_IT = 12  # passes; preparing a ResNet-18 takes about as long as it then saves in so many
-MEMORY = 64 * 2**20  # bytes of activations that one call may hold; a backward pass adds about half as much again
+MEMORY = 48 * 2**20  # bytes of activations that one call may hold; a backward pass adds about half as much again
 MOST_ROWS = 32  # more are no faster on a CPU
 UNKNOWN_ROWS = 8  # where nothing could be watched
 
@@ -185,7 +185,7 @@ def fitting_chunks(
     the calls record gradients, None for what is not said.
     """
     memory, start = _memory.get() or Memory(), 0
-    if batch_size is None and memory.fitting(model, gradients) is None:
+    if n > 1 and batch_size is None and memory.fitting(model, gradients) is None:
         memory.asked.add(id(model))
         yield range(1)
         start = 1

@@ -1,6 +1,6 @@
 """L-CAM beside the methods it was compared with: average drop, increase in confidence, passes, seconds.
 
-    python tests/benchmarks/bench_lcam.py --data FOOD11 [--model foodnet-photos] [--photos 100] [--method RISE,SISE]
+    python tests/benchmarks/bench_lcam.py --data FOOD11 [--model foodnet-photos] [--photos 100] [--method SISE,RISE-500]
 
 AD (percent, small is good) and IC (percent, large is good) when only the top 100, 50 and 15 % of the map are seen; the
 class is the predicted one. Passes are forward + backward, of the first photo; seconds are processor time a photo
@@ -45,8 +45,8 @@ def rows(model_name: str, model: nn.Module) -> dict[str, partial]:
         "SIDU": partial(sidu),
         "SISE": partial(sise),
         "ADA-SISE": partial(ada_sise),
-        "RISE, 500 masks": partial(rise, n_samples=500),
-        "RISE": partial(rise),
+        "RISE-500": partial(rise, n_samples=500),
+        "RISE-4000": partial(rise),
     }
 
 

