@@ -17,7 +17,8 @@ from .food11 import CLASSES
 from .preprocess import INPUT_SIZE
 
 SHIPPED = {
-    name: f"{name}.safetensors" for name in ("foodnet-photos", "foodnet-synthetic", "foodnet-shortcut")
+    name: f"{name}.safetensors"
+    for name in ("foodnet-photos", "foodnet-synthetic", "foodnet-shortcut", "foodnet-permuted")
 }
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -201,7 +202,7 @@ def save(
 def load(name_or_path: str | Path) -> nn.Module:
     """Return a trained network in eval mode, float32, with its `.classes`, `.architecture` and `.input_size` (pixels).
 
-    Takes a shipped name ("foodnet-photos", "foodnet-synthetic", "foodnet-shortcut"), a .safetensors file that `save` wrote, or a checkpoint
+    Takes a shipped name, as "foodnet-photos", a .safetensors file that `save` wrote, or a checkpoint
     of the homework (`model_state_dict` of a `Classifier`, read with weights_only=True).
     """
     if str(name_or_path) in SHIPPED:
