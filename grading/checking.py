@@ -37,6 +37,7 @@ class Checked:
 def check(name: str, function: Callable, *, language: Language | None = None) -> Checked:
     """Judge a function on the public inputs, as the grader will on others; nothing is raised for a wrong one.
 
+    Under nbgrader a wrong one raises AssertionError: there a cell gives its points unless it raises.
     language: "en", "zh-TW" or "both"; None takes the environment variable HW_XAI_LANGUAGE, else both.
     """
     if name not in EXERCISES:
@@ -53,7 +54,10 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
     else:
         seconds = time.perf_counter() - start
         verdict = Verdict(True, Text(f"right ({seconds:.1f} s)", f"正確（{seconds:.1f} 秒）"), yours=verdict.yours)
-    return Checked(exercise, verdict, language)
+    checked = Checked(exercise, verdict, language)
+    if os.environ.get("NBGRADER_EXECUTION") and not checked.passed:
+        raise AssertionError(repr(checked))
+    return checked
 
 
 def _judged(name: str, exercise: Exercise, function: Callable, seed: int) -> Verdict:

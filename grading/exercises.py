@@ -1,20 +1,29 @@
 """The exercises: one literal table. What is asked, on which calls it is judged, and what every right answer has."""
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor, nn
 
 from hw_xai import explain
 
 from .calls import Call
 from .judge import Answers, Exercise, Property, Text, exact, largest, over_seeds
 from .plans import (
+    ascent_calls,
     attention_calls,
+    cam_calls,
+    channel_calls,
     cloud_calls,
+    forgetting_calls,
     gradient_calls,
     noise_calls,
+    occlusion_calls,
     path_calls,
+    surrogate_calls,
     token_calls,
     vector_calls,
 )
@@ -55,6 +64,10 @@ def between_ones(calls: Sequence[Call], answers: Answers) -> bool:
     return all(largest(output) <= 1 + 1e-4 for outputs in answers for output in outputs)
 
 
+def a_picture(calls: Sequence[Call], answers: Answers) -> bool:
+    return all(output.min() >= -1e-5 and output.max() <= 1 + 1e-5 for outputs in answers for output in outputs)
+
+
 def centred(calls: Sequence[Call], answers: Answers) -> bool:
     return all(largest(output.mean(axis=0)) < 1e-3 * largest(output) for outputs in answers for output in outputs)
 
@@ -65,6 +78,20 @@ ROWS_SUM_TO_ONE = Property(
     rows_sum_to_one,
 )  # fmt: skip
 BETWEEN_ONES = Property(Text("a cosine lies between −1 and 1", "餘弦值介於 −1 與 1 之間"), between_ones)
+NO_NEGATIVE_CAM = Property(
+    Text(
+        "a Grad-CAM is never negative: it keeps what speaks for the class",
+        "Grad-CAM 永遠不是負的：它只保留支持該類別的部分",
+    ),
+    never_negative,
+)
+A_PICTURE = Property(
+    Text(
+        "every step must end within 0 and 1, the range of a picture",
+        "每一步之後都必須落在 0 到 1 之間，也就是圖片的範圍",
+    ),
+    a_picture,
+)
 NO_NEGATIVE_DISTANCE = Property(Text("a distance is never negative", "距離永遠不是負的"), never_negative)
 CENTRED = Property(Text("the mean of the projected points must be the origin", "投影後各點的平均必須是原點"), centred)
 SEED_DECIDES = Property(
@@ -76,6 +103,40 @@ SEED_DECIDES = Property(
 )
 
 # --------------------------------------------------------------------------- references that are not in the library
+
+
+def lime_weights(masks: Tensor, scores: Tensor, weights: Tensor, alpha: float) -> np.ndarray:
+    """Masks (S, K), scores and weights (S,) -> (K,): argmin Σ wₛ (scoreₛ − b − maskₛ · c)² + alpha Σ c², b free."""
+    masks, scores, weights = (values.double().numpy() for values in (masks, scores, weights))
+    return Ridge(alpha=alpha).fit(masks, scores, sample_weight=weights).coef_
+
+
+def maximize_activation(model, layer, channel: int, start: Tensor, n_steps: int, lr: float) -> Tensor:
+    """(N, C, H, W) -> (N, C, H, W): n_steps times x ← clamp(x + lr · g / RMS(g), 0, 1), g = ∂ mean activation / ∂ x.
+
+    The mean is that of the channel's map, the RMS that of each picture's own gradient.
+    """
+    x = start
+    for _ in range(n_steps):
+        x = x.detach().requires_grad_()
+        with explain.record_activations(model, layer) as seen:
+            model(x)
+        g = torch.autograd.grad(seen[layer][:, channel].mean(dim=(1, 2)).sum(), x)[0]
+        x = (x + lr * g / g.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()).clamp(0, 1)
+    return x
+
+
+def randomize_layers(model: nn.Module, inputs: Tensor, target: Tensor, n_layers: int, seed: int) -> Tensor:
+    """(N, C, H, W) -> (2, N, C, H, W): the saliency of the model and of a copy whose last n_layers were reset.
+
+    Layers: the modules that have `reset_parameters`, in the order of `model.modules()`; before each one is reset,
+    `torch.manual_seed(seed)`, so that the result does not depend on their order.
+    """
+    forgetful = copy.deepcopy(model)
+    for layer in [m for m in forgetful.modules() if hasattr(m, "reset_parameters")][-n_layers:]:
+        torch.manual_seed(seed)
+        layer.reset_parameters()
+    return torch.stack([explain.saliency(m, inputs, target) for m in (model, forgetful)])
 
 
 def token_ig(model, inputs_embeds: Tensor, target: Tensor, baselines: Tensor, n_steps: int) -> Tensor:
@@ -93,9 +154,35 @@ def mirrored_as(mine: np.ndarray, ours: np.ndarray) -> np.ndarray:
     return mine * np.where((mine * ours).sum(axis=0) < 0, -1, 1)
 
 
+def each_by_its_size(mine: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """Return mine with the error of each map in proportion to that map: one has far smaller values than the other."""
+    sizes = np.abs(ours).reshape(len(ours), -1).max(axis=1).reshape(-1, *[1] * (ours.ndim - 1))
+    return ours + (mine - ours) * (sizes.max() / np.maximum(sizes, 1e-9 * sizes.max() + 1e-30))
+
+
 # -------------------------------------------------------------------------------------------------------------- table
 
 EXERCISES: dict[str, Exercise] = {
+    "occlusion": Exercise(
+        title=Text("Occlusion", "遮擋法"),
+        notebook="1_perturbation",
+        points=3,
+        minutes=15,
+        lines=10,
+        reference=explain.occlusion,
+        plan=occlusion_calls,
+        properties=(SAME_TWICE,),
+    ),
+    "lime_weights": Exercise(
+        title=Text("LIME's surrogate", "LIME 的代理模型"),
+        notebook="1_perturbation",
+        points=3,
+        minutes=15,
+        lines=5,
+        reference=lime_weights,
+        plan=surrogate_calls,
+        properties=(SAME_TWICE,),
+    ),
     "saliency": Exercise(
         title=Text("Saliency", "顯著圖"),
         notebook="2_gradients",
@@ -127,6 +214,37 @@ EXERCISES: dict[str, Exercise] = {
         plan=path_calls,
         properties=(SAME_TWICE,),
         distance=exact(0.02),  # trapezoid and Gauss–Legendre are right too, the left and the right sum are not
+    ),
+    "filter_activation": Exercise(
+        title=Text("Activation of a filter", "濾波器的激活"),
+        notebook="3_filters_and_cam",
+        points=1,
+        minutes=10,
+        lines=5,
+        reference=explain.filter_activation,
+        plan=channel_calls,
+        properties=(SAME_TWICE,),
+    ),
+    "maximize_activation": Exercise(
+        title=Text("Activation maximization", "激活最大化"),
+        notebook="3_filters_and_cam",
+        points=3,
+        minutes=20,
+        lines=10,
+        reference=maximize_activation,
+        plan=ascent_calls,
+        properties=(SAME_TWICE, A_PICTURE),
+        distance=exact(0.005),  # rounding grows a little from step to step
+    ),
+    "grad_cam": Exercise(
+        title=Text("Grad-CAM", "Grad-CAM"),
+        notebook="3_filters_and_cam",
+        points=3,
+        minutes=20,
+        lines=10,
+        reference=explain.grad_cam,
+        plan=cam_calls,
+        properties=(SAME_TWICE, NO_NEGATIVE_CAM),
     ),
     "attention_rollout": Exercise(
         title=Text("Attention rollout", "注意力展開"),
@@ -179,5 +297,16 @@ EXERCISES: dict[str, Exercise] = {
         plan=cloud_calls,
         properties=(CENTRED,),
         distance=exact(align=mirrored_as),
+    ),
+    "randomize_layers": Exercise(
+        title=Text("A model that forgets", "會遺忘的模型"),
+        notebook="6_can_you_trust_it",
+        points=3,
+        minutes=15,
+        lines=8,
+        reference=randomize_layers,
+        plan=forgetting_calls,
+        properties=(SAME_TWICE,),
+        distance=exact(align=each_by_its_size),
     ),
 }

@@ -82,7 +82,7 @@ def exact(tolerance: float = 1e-3, align: Callable = lambda mine, ours: mine) ->
         worst = 0.0
         for call, outputs in zip(calls, answers, strict=True):
             for mine, ours in zip(outputs, expected_of(function, call), strict=True):
-                if mine.shape != ours.shape:
+                if mine.shape != ours.shape or not finite(ours):
                     return np.inf
                 worst = max(worst, largest(align(mine, ours) - ours) / max(tolerance * largest(ours), 1e-12))
         return worst
@@ -110,7 +110,7 @@ def over_seeds(draws: int = 16) -> Distance:
                 for i in range(draws)
             ]
             theirs = np.stack([expected_of(function, other)[0] for other in others]).astype(np.float64)
-            if any(answers[i][0].shape != theirs.shape[1:] for i in members):
+            if any(answers[i][0].shape != theirs.shape[1:] for i in members) or not finite(theirs):
                 return np.inf
             mine = np.stack([answers[i][0] for i in members]).astype(np.float64)
             if len(members) == 1 or largest(theirs - theirs[0]) <= 1e-5 * largest(theirs):
@@ -166,6 +166,8 @@ def named_among(
     exercise: Exercise, misconceptions: Sequence[Misconception], calls: Sequence[Call], answers: Answers
 ) -> Misconception | None:
     """Return the known wrong version that gives these outputs on every call, the nearest if several do."""
+    if not all(finite(output) for outputs in answers for output in outputs):
+        return None
     nearest, least = None, 1.0
     for wrong in misconceptions:
         try:
@@ -177,6 +179,10 @@ def named_among(
     return nearest
 
 
+def finite(output: np.ndarray) -> bool:
+    return output.dtype.kind in "fiu" and bool(np.isfinite(output).all())
+
+
 def misformed(mine: np.ndarray, expected: np.ndarray) -> Text | None:
     """Say what is wrong with the form of an output, None when its shape and type are right and it is finite."""
     if mine.dtype.kind not in "fiu":
@@ -186,7 +192,7 @@ def misformed(mine: np.ndarray, expected: np.ndarray) -> Text | None:
             f"the result must have the shape {expected.shape}, yours has {mine.shape}",
             f"結果的形狀應為 {expected.shape}，你的是 {mine.shape}",
         )
-    if not np.isfinite(mine).all():
+    if not finite(mine):
         return Text("the result has NaN or infinite values", "結果含有 NaN 或無限大")
     if not mine.any() and expected.any():
         return Text("your result is zero everywhere", "你的結果全部是零")

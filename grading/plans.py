@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from .calls import Call
-from .subjects import Subject
+from .subjects import Layer, Subject
 
 
 def pictures(seed: int, n: int = 2, size: int = 12) -> np.ndarray:
@@ -24,13 +24,14 @@ def targets(seed: int, n: int = 2, classes: int = 5) -> np.ndarray:
 
 
 def gradient_calls(seed: int) -> list[Call]:
-    """Two pictures at once and twice over, one alone, and a dish of the network that ships."""
+    """Two pictures at once and twice over, and one alone.
+
+    Not the network that ships: where a ReLU or a maximum is near its kink, float32 and float64 disagree by 18 %.
+    """
     network = Subject("small_cnn", seed)
-    dish = pictures(seed + 1, 1, size=128)
     return [
         Call({"model": network, "inputs": pictures(seed), "target": targets(seed)}, times=2),
         Call({"model": network, "inputs": pictures(seed)[:1], "target": targets(seed)[:1]}),
-        Call({"model": Subject("shipped"), "inputs": dish, "target": targets(seed, 1, 11)}),
     ]
 
 
@@ -54,6 +55,76 @@ def path_calls(seed: int) -> list[Call]:
         Call({"model": network, "inputs": inputs, "target": target, "baselines": black, "n_steps": 4}, times=2),
         Call({"model": network, "inputs": inputs, "target": target, "baselines": other, "n_steps": 6}),
     ]
+
+
+# ------------------------------------------------------------------------------------------------------- perturbation
+
+
+def occlusion_calls(seed: int) -> list[Call]:
+    """Windows that fit the side exactly, overlapping and not; one picture is wider than high."""
+    network, inputs, target = Subject("small_cnn", seed), pictures(seed), targets(seed)
+    wide = np.concatenate([pictures(seed + 1), pictures(seed + 2)[..., :6]], axis=3)  # (2, 3, 12, 18)
+    common = {"model": network, "target": target}
+    return [
+        Call({**common, "inputs": inputs, "window": 4, "stride": 2}, times=2),
+        Call({**common, "inputs": inputs, "window": 4, "stride": 4}),
+        Call({**common, "inputs": wide, "window": 6, "stride": 3}),
+    ]
+
+
+def surrogate_calls(seed: int) -> list[Call]:
+    """Random subsets of regions, scores far from zero that are not linear, weights and penalties that matter."""
+    rng = np.random.default_rng(seed)
+
+    def sampled(n_samples: int, n_regions: int, alpha: float) -> Call:
+        masks = (rng.random((n_samples, n_regions)) < np.linspace(0.3, 0.8, n_regions)).astype(np.float32)
+        slopes = rng.permutation(np.linspace(-2, 3, n_regions))
+        scores = 3 + masks @ slopes + 2 * masks[:, 0] * masks[:, 1] + 0.3 * rng.standard_normal(n_samples)
+        weights = np.exp(-6 * (1 - masks.mean(axis=1)) ** 2)
+        arrays = {"masks": masks, "scores": scores.astype(np.float32), "weights": weights.astype(np.float32)}
+        return Call({**arrays, "alpha": alpha}, times=2)
+
+    return [sampled(60, 6, 4.0), sampled(40, 9, 1.0)]
+
+
+# ---------------------------------------------------------------------------------------------------- filters and CAM
+
+
+def channel_calls(seed: int) -> list[Call]:
+    """One channel of each kind of layer, for three pictures; negative values among them."""
+    common = {"model": Subject("small_cnn", seed), "inputs": pictures(seed, 3)}
+    places = (("second", 1), ("first", 2), ("norm", 2))
+    return [Call({**common, "layer": Layer(path), "channel": k}, times=2) for path, k in places]
+
+
+def ascent_calls(seed: int) -> list[Call]:
+    """Three starts, for few large steps that reach the limits of a picture and for more small ones."""
+    # bright and dark, so that their gradients differ in size; before the second layer the network is linear
+    shades = np.array([1, 0.4, 0.05], dtype=np.float32)[:, None, None, None]
+    common = {"model": Subject("small_cnn", seed), "layer": Layer("second")}
+    start = pictures(seed, 3) * shades
+    return [
+        Call({**common, "channel": 1, "start": start, "n_steps": 4, "lr": 0.1}, times=2),
+        Call({**common, "channel": 3, "start": start, "n_steps": 8, "lr": 0.05}),
+    ]
+
+
+def cam_calls(seed: int) -> list[Call]:
+    """Each class once, so that some places speak for it and others against; maps small and of the pictures' size."""
+    common = {"model": Subject("small_cnn", seed), "inputs": pictures(seed, 5), "target": targets(seed, 5)}
+    return [
+        Call({**common, "layer": Layer("second")}, times=2),
+        Call({**common, "layer": Layer("first")}),
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------------- trust
+
+
+def forgetting_calls(seed: int) -> list[Call]:
+    """The last layer, the last three and all four of them forgotten."""
+    common = {"model": Subject("small_cnn", seed), "inputs": pictures(seed), "target": targets(seed)}
+    return [Call({**common, "n_layers": n, "seed": seed + 1 + n}, times=2) for n in (1, 3, 4)]
 
 
 # ----------------------------------------------------------------------------------------------------------- language

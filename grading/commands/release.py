@@ -1,27 +1,41 @@
 """Make the notebooks that students get, and with --solved the solved and executed ones for teaching."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from hw_xai.errors import UserError
+from hw_xai.errors import UserError, nearest
 
+from ..cells import Options
 from ..exercises import EXERCISES
-from ..release import Options, execute, html_of, masters, release, write
+from ..release import as_bytes, drift, execute, html_of, keep_pictures, masters, release, write
+from ..roster import read_roster, variant_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", default="notebooks/student", help="folder (default: %(default)s)")
+    parser.add_argument("--out", metavar="DIR", help="folder (default: notebooks/student; solved: notebooks/solved)")
     parser.add_argument("--notebooks", default="", metavar="N,M", help="numbers or names (default: all)")
     parser.add_argument("--lang", default="both", choices=["en", "zh-TW", "both"], help="default: %(default)s")
     parser.add_argument("--points", default="", metavar="EXERCISE=N,…", help="other points than the exercises' own")
     parser.add_argument("--due", default="", metavar="DATE", help="is written into the first cell")
     parser.add_argument("--install", default="hw-xai", metavar="SPEC", help="what pip installs (default: %(default)s)")
-    parser.add_argument("--solved", action="store_true", help="solutions kept, executed, and as .html: for teaching")
+    parser.add_argument("--roster", metavar="CSV", help='a folder for each id in its column "student"')
+    parser.add_argument(
+        "--salt", default="", help="with --roster: the secret that shuffles the options of each student"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--solved", action="store_true", help="solutions kept, executed, and as .html: for teaching")
+    which.add_argument("--check", action="store_true", help="write nothing; fail unless the files are up to date")
+    parser.add_argument("--pictures", action="store_true", help="with --solved: renew notebooks/pictures")
 
 
 def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    if options.pictures and not options.solved:
+        raise UserError("--pictures needs --solved: the expected pictures are drawn by the solutions")
+    if options.roster and options.solved:
+        raise UserError("--roster and --solved exclude each other: the solved notebooks are for teaching")
     chosen = Options(
         language=options.lang,
         points=points_of(options.points),
@@ -29,16 +43,35 @@ def run(options: argparse.Namespace) -> None:
         install=options.install,
         solved=options.solved,
     )
-    out = Path(options.out)
+    out = Path(options.out or ("notebooks/solved" if options.solved else "notebooks/student"))
     paths = masters([name for name in options.notebooks.split(",") if name])
-    for path in tqdm(paths, desc="releasing", unit="notebook"):
-        notebook = release(path, chosen)
+    folders = {out: chosen}
+    if options.roster:
+        folders = {
+            out / student: replace(chosen, student=student, variant=variant_of(student, options.salt))
+            for student in read_roster(options.roster)
+        }
+    if options.check:
+        return check(paths, folders)
+    jobs = [(folder, path) for folder in folders for path in paths]
+    for folder, path in tqdm(jobs, desc="releasing", unit="notebook"):
+        notebook = release(path, folders[folder])
         if options.solved:
-            execute(notebook, out if out.is_dir() else Path.cwd())
-            (out / f"{path.stem}.html").parent.mkdir(parents=True, exist_ok=True)
-            (out / f"{path.stem}.html").write_text(html_of(notebook), encoding="utf-8")
-        write(notebook, out / f"{path.stem}.ipynb")
-    print(f"done: {len(paths)} notebooks in {out}")
+            folder.mkdir(parents=True, exist_ok=True)
+            execute(notebook, folder)
+            write(html_of(notebook).encode(), folder / f"{path.stem}.html")
+        if options.pictures:
+            keep_pictures(notebook)
+        write(as_bytes(notebook), folder / f"{path.stem}.ipynb")
+    print(f"done: {len(jobs)} notebooks in {out}")
+
+
+def check(paths: list[Path], folders: dict[Path, Options]) -> None:
+    """Raise UserError if a released file is not what its master makes now."""
+    stale = [str(folder / name) for folder, its in folders.items() for name in drift(paths, its, folder)]
+    if stale:
+        raise UserError(f"not what the masters make now: {', '.join(stale)}; run the same without --check")
+    print(f"up to date: {len(paths) * len(folders)} notebooks")
 
 
 def points_of(text: str) -> dict[str, float]:
@@ -46,10 +79,13 @@ def points_of(text: str) -> dict[str, float]:
     points = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")
+        name = name.strip()
+        if name not in EXERCISES:
+            raise UserError(f'--points names no exercise "{name}".{nearest(name, EXERCISES)}')
         try:
-            points[name.strip()] = float(value)
+            points[name] = float(value)
         except ValueError:
-            raise UserError(f'--points must read EXERCISE=NUMBER,…, got "{part}"') from None
-    if unknown := sorted(set(points) - set(EXERCISES)):
-        raise UserError(f'--points names no exercise: "{unknown[0]}"; there are {", ".join(EXERCISES)}')
+            points[name] = -1
+        if not 0 <= points[name] < float("inf"):
+            raise UserError(f'--points must read EXERCISE=NUMBER,… with numbers from 0 up, got "{part}"')
     return points

@@ -130,7 +130,7 @@ SALIENCY = [
     ),
     Misconception(
         "normalized",
-        lambda model, inputs, target: _stretched(gradient(model, inputs, target).abs()),
+        lambda model, inputs, target: stretched(gradient(model, inputs, target).abs()),
         Text("your map is stretched to 0…1: its values no longer are gradients", "你的圖被拉伸到 0…1：數值不再是梯度"),
         Text("normalization belongs to drawing", "正規化是畫圖的工作"),
     ),
@@ -155,7 +155,7 @@ SALIENCY = [
 ]
 
 
-def _stretched(maps: Tensor) -> Tensor:
+def stretched(maps: Tensor) -> Tensor:
     low, high = (f(maps.flatten(1), dim=1).reshape(-1, 1, 1, 1) for f in (torch.amin, torch.amax))
     return (maps - low) / (high - low)
 
