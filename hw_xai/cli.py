@@ -6,7 +6,22 @@ import os
 import sys
 
 from . import __version__
-from .commands import attend, bert, data, demo, embed, explain, features, layers, methods, tokens, train, train_lcam
+from .commands import (
+    attend,
+    bert,
+    data,
+    demo,
+    embed,
+    evaluate,
+    explain,
+    features,
+    layers,
+    methods,
+    submit,
+    tokens,
+    train,
+    train_lcam,
+)
 from .errors import UserError
 
 COMMANDS = {
@@ -18,10 +33,12 @@ COMMANDS = {
     "attend": attend,
     "embed": embed,
     "tokens": tokens,
+    "evaluate": evaluate,
     "data": data,
     "train": train,
     "train-lcam": train_lcam,
     "bert": bert,
+    "submit": submit,
 }
 
 

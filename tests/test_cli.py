@@ -178,12 +178,11 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     for i in range(40):
         dish(folder / f"{i:02}.jpg", i % 11)
     command = [sys.executable, "-m", "hw_xai.cli", "explain", str(folder), "--model", "foodnet-synthetic"]
-    process = subprocess.Popen([*command, "--method", "smooth_grad", "--out", str(out)], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("[0-9]*.npz")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    with subprocess.Popen([*command, "--method", "smooth_grad", "--out", str(out)], stderr=subprocess.PIPE) as process:
+        while not list(out.glob("[0-9]*.npz")) and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
     assert process.returncode == 130
     assert b"Traceback" not in stderr
     assert b"what was finished is kept" in stderr

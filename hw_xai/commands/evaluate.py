@@ -32,8 +32,9 @@ def run(options: argparse.Namespace) -> None:
 
     from ..errors import UserError
     from ..evaluate.scores import SCORES
-    from .evaluating import Evaluator, Plan, chosen, method_names
+    from .evaluating import Evaluator, Plan
     from .evaluation_jobs import evaluate_all
+    from .evaluation_methods import chosen, method_names
     from .evaluation_report import Report
 
     methods = chosen("--methods", options.methods, method_names(options.data == "synthetic"))

@@ -1,14 +1,10 @@
-"""What `evaluate` evaluates: any model on any pictures, by methods of the catalog and by explanations to beat."""
+"""One evaluation: its plan, and the evaluator that explains pictures and stores how good the explanations are."""
 
 import copy
-import importlib
-import inspect
-import os
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,33 +14,20 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import __version__
-from ..errors import UserError, nearest
+from ..errors import UserError
 from ..evaluate.randomize import blocks_of, randomized_models
 from ..evaluate.scores import SCORES, Case, Found, measured, shown_blocks
-from ..evaluate.similarity import edges
 from ..explain import METHODS, superpixels
 from ..explain.contract import Explainer, Model
 from ..training import seed_of
-from ..vision import lcam, models
-from ..vision.food11 import Food11, split_folders
-from ..vision.preprocess import INPUT_SIZE, preprocessing
-from ..vision.synthetic import SyntheticFood11
+from ..vision import lcam
+from ..vision.preprocess import preprocessing
+from .evaluation_inputs import class_name, input_size, load_model, open_pictures
+from .evaluation_methods import ADDS_UP, BASELINES, BY_SIZE, SEGMENTS, options_of
 from .evaluation_store import Store
 from .explain import trained_lcam
 from .explaining import Subject, counted, device
 
-# Fewer passes than the methods' own defaults: 200 images by all methods shall not take an afternoon, and the mean over
-# the images forgives some noise in each map. LIME and Shapley share regions so large that few samples tell them apart.
-SEGMENTS = {"n_segments": 16, "compactness": 10.0}
-OPTIONS: dict[str, dict[str, object]] = {
-    "smooth_grad": {"n_samples": 16},
-    "integrated_gradients": {"n_steps": 16},  # midpoint: a gap of a few per cent
-    "occlusion": {"window": 32, "stride": 16},
-    "rise": {"n_samples": 128},
-    "lime": {"n_samples": 160},
-    "shapley": {"n_samples": 130},
-}
-ADDS_UP = ("input_x_gradient", "integrated_gradients")  # Σ attribution = score(inputs) − score(black), or so they say
 N_SHOWN = 8  # images whose maps are kept for the page
 N_CALIBRATION = 16  # images on which BatchNorm is refitted when the model is randomized
 
@@ -60,131 +43,6 @@ class Plan:
     out: Path
     lcam: str | None = None
     seed: int = 0
-
-
-# ------------------------------------------------------------------------------------------------ baselines, explainers
-
-
-def noise(model: Model, inputs: Tensor, target: Tensor, *, seed: int = 0) -> Tensor:
-    """Return random numbers: what says nothing at all. (N, 1, H, W)."""
-    numbers = torch.rand((1, 1, *inputs.shape[2:]), generator=torch.Generator().manual_seed(seed)).to(inputs)
-    return numbers.expand(len(inputs), -1, -1, -1)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """An explanation that looks at no model: a method worth its passes must beat it."""
-
-    title: str
-    function: Explainer | None  # None: the true mask of the image
-    signed: bool = False
-
-
-BASELINES = {
-    "random": Baseline("Random map", noise),
-    "edges": Baseline("Edge detector", edges),
-    "mask": Baseline("True mask", None),
-}
-
-
-def method_names(known_masks: bool = True) -> list[str]:
-    """Return what can be evaluated: the explainers of the catalog and the baselines."""
-    explainers = [name for name, method in METHODS.items() if method.explainer and method.locality == "local"]
-    return explainers + [name for name in BASELINES if known_masks or name != "mask"]
-
-
-def title_of(name: str) -> str:
-    return (METHODS.get(name) or BASELINES[name]).title
-
-
-def is_signed(name: str) -> bool:
-    return (METHODS.get(name) or BASELINES[name]).signed
-
-
-def chosen(option: str, names: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in "a,b,c", or all that are known for "all"; UserError for one that is not."""
-    if names.strip().lower() == "all":
-        return tuple(known)
-    wished = dict.fromkeys(name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip())
-    for name in wished:
-        if name not in known:
-            raise UserError(f'{option} has no "{name}".{nearest(name, known)} There are: {", ".join(known)}')
-    if not wished:
-        raise UserError(f"{option} needs at least one name, or all. There are: {', '.join(known)}")
-    return tuple(wished)
-
-
-def options_of(name: str, seed: int) -> dict[str, object]:
-    """Return the options by which a method is called, as far as JSON can tell them."""
-    if name not in METHODS:
-        return {"seed": seed} if name == "random" else {}
-    known = inspect.signature(METHODS[name].function).parameters
-    segments = {"segments": SEGMENTS} if "segments" in known else {}
-    return OPTIONS.get(name, {}) | segments | ({"seed": seed} if "seed" in known else {})
-
-
-# ----------------------------------------------------------------------------------------------------- model and images
-
-
-def load_model(name: str) -> Model:
-    """Return a shipped model, one of a weights file, or what package.module:function returns when called."""
-    path, colon, attribute = name.partition(":")
-    if not colon or Path(name).exists():
-        return models.load(name).to(device())
-    sys.path.insert(0, os.getcwd())  # a module beside the user, as `python -m` finds it
-    try:
-        made = getattr(importlib.import_module(path), attribute)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f'--model {name} must name a function that returns a model, but: {error}') from error
-    finally:
-        sys.path.remove(os.getcwd())
-    if not callable(made):
-        raise UserError(f"--model {name} must return an nn.Module or another callable, got a {type(made).__name__}")
-    return made.to(device()).eval() if isinstance(made, nn.Module) else made
-
-
-def input_size(model: Model) -> int:
-    return getattr(model, "input_size", INPUT_SIZE)
-
-
-def class_name(model: Model, index: int) -> str:
-    classes = getattr(model, "classes", ())
-    return classes[index] if 0 <= index < len(classes) else str(index)
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures in the order in which they are taken; the first N are a fair sample of all."""
-
-    order: Sequence[int]
-    get: Callable[[int], Subject]
-    known_masks: bool
-
-
-def open_pictures(data: str, size: int) -> Pictures:
-    """Return drawn dishes that no model was trained on for "synthetic", or the photos of a food-11 or other folder."""
-    if data == "synthetic":
-        dishes = SyntheticFood11(1_000_000, size, seed=1)
-
-        def draw(i: int) -> Subject:
-            dish = dishes.dish(i)
-            return Subject(f"dish {i}", Image.fromarray(dish.image), dish.target, dish.mask)
-
-        return Pictures(range(len(dishes)), draw, known_masks=True)
-    if not Path(data).is_dir():
-        choices = nearest(data, ("synthetic",)) or " Give synthetic, or the folder of food-11 or of photos"
-        raise UserError(f'--data must be synthetic or a folder, but there is no "{data}".{choices}')
-    photos = Food11(data, "validation" if "validation" in split_folders(data) else "photos")
-    order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0)).tolist()
-
-    def read(i: int) -> Subject:
-        image, target = photos[i]
-        return Subject(photos.paths[i].name, image, target)
-
-    return Pictures(order, read, known_masks=False)
-
-
-# ---------------------------------------------------------------------------------------------------------- evaluation
 
 
 class Evaluator:
@@ -254,12 +112,14 @@ class Evaluator:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`n_samples`")
             forgotten = self._forgotten(place) if "sanity" in scores and isinstance(self.model, nn.Module) else []
-            case = Case(self.model, inputs, target, explain, attribution, mask, name in ADDS_UP, forgotten)
+            kind = {"by_size": name in BY_SIZE, "adds_up": name in ADDS_UP}
+            case = Case(self.model, inputs, target, explain, attribution, mask, forgotten=forgotten, **kind)
             found = measured(case, scores)
         self._keep_maps(name, place, attribution, found)
         if counting and name in METHODS:
             found.add("passes", sum(rows) + METHODS[name].passes(**options_of(name, 0)).backward)
-        found.add("seconds", seconds)
+        else:  # the first picture bears the cost of counting, and of all that is imported when it is first needed
+            found.add("seconds", seconds)
         blocks = [block for block, _ in forgotten]
         return {"scores": found.numbers, "curves": found.curves, "blocks": blocks}
 
@@ -306,4 +166,8 @@ class Evaluator:
 
     @cached_property
     def _calibration(self) -> Tensor:
-        return torch.cat([self._inputs(self.pictures.get(i)) for i in self.pictures.order[:N_CALIBRATION]])
+        found = []
+        for image in self.pictures.order[:N_CALIBRATION]:
+            with suppress(UserError):  # an unreadable photo has a record that says so
+                found.append(self._inputs(self.pictures.get(image)))
+        return torch.cat(found)

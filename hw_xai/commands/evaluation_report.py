@@ -18,7 +18,8 @@ from ..files import atomic
 from ..show import save_png
 from ..show.evaluation_page import Curves, Row, Strip, write_evaluation_page
 from ..show.leaderboard import leaderboard
-from .evaluating import BASELINES, N_SHOWN, Evaluator, is_signed, title_of
+from .evaluating import N_SHOWN, Evaluator
+from .evaluation_methods import BASELINES, is_signed, title_of
 from .evaluation_store import Record
 
 N_GRIDS = 2  # pictures whose maps under randomization are shown
@@ -72,9 +73,9 @@ class Report:
             said.append("No localization: only the drawn dishes (--data synthetic) have true masks.")
         predicted = Counter(r["predicted"] for records in self.records.values() for r in records if "predicted" in r)
         if len(predicted) == 1 and len(self.images) > 1:
-            said.append(f"The model predicts {next(iter(predicted))} for every picture: it may not look at them at all, "
+            said.append(f"The model predicts {next(iter(predicted))} for every picture: it may not look at them, "
                         "and then no explanation of it can be good.")  # fmt: skip
-        said += [f"{title_of(name)} is left out: {error}." for name, error in self.errors.items()]
+        said += [f"{title_of(name)} is left out: {error.rstrip('.')}." for name, error in self.errors.items()]
         return said
 
     # ----------------------------------------------------------------------------------------------------------- files
@@ -157,11 +158,12 @@ class Report:
         """Return for each of the first n pictures its maps by every method."""
         found = []
         for image in self.images[:n]:
-            maps = {name: self.store.read_maps(kind, name, image) for name in self.plan.methods}
+            known = {name: r for name, records in self.records.items() for r in records if r["image"] == image}
+            maps = {name: self.store.read_maps(kind, name, image) for name in known}
             maps = {name: np.atleast_3d(m.T).T for name, m in maps.items() if m is not None}  # (S, H, W)
             if not maps:
                 continue
-            record = next(r for name in maps for r in self.records[name] if r["image"] == image)
+            record = known[next(iter(maps))]
             caption = f"{record['name']}: predicted {record['predicted']}"
             caption += f", is {record['class']}" if record["class"] is not None else ""
             signed = [name for name in maps if is_signed(name)]

@@ -37,8 +37,9 @@ class Store:
             return
         for part in recipe:
             if earlier.get(part) != recipe[part]:
-                raise UserError(f"{self.out} holds a run with other {part} ({_difference(earlier.get(part), recipe[part])}"
-                                "): choose another --out, or delete it")  # fmt: skip
+                difference = _difference(earlier.get(part), recipe[part])
+                raise UserError(f"{self.out} holds a run with other {part} ({difference}): "
+                                "choose another --out, or delete it")  # fmt: skip
 
     def tidy(self) -> None:
         """Delete what a killed run left half written."""

@@ -3,6 +3,7 @@
 What takes many passes for a steady number is measured with few here: the mean over the images steadies it as well.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,8 +40,14 @@ class Case:
     explain: Explainer  # called as explain(model, inputs, target)
     attribution: Tensor  # (1, C or 1, H, W)
     mask: Tensor | None = None  # (1, 1, H, W) bool, where it is known
+    by_size: bool = False  # whether its sign says which way to change a place, not whether it speaks for the class
     adds_up: bool = False  # whether the method promises Σ attribution = score(inputs) − score(black)
     forgotten: Sequence[tuple[str, Model]] = ()  # (block, the model randomized down to it)
+
+    @property
+    def importance(self) -> Tensor:
+        """Return how much each place is said to speak for the class."""
+        return self.attribution.abs() if self.by_size else self.attribution
 
 
 @dataclass
@@ -75,12 +82,12 @@ def measured(case: Case, scores: Sequence[str]) -> Found:
 
 
 def as_number(value: Tensor | float) -> float | None:
-    """Round to six digits, None for NaN: what is stored shall not depend on the last bits."""
+    """Round to six digits, None where there is no number: what is stored shall not depend on the last bits."""
     value = float(value)
-    return None if value != value else float(f"{value:.6g}")
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def shown_blocks(blocks: Sequence[str], n_shown: int = 6) -> list[str]:
+def shown_blocks(blocks: Sequence[str], n_shown: int = 5) -> list[str]:
     """Return evenly many of the blocks, the last among them: to explain a model after each one takes too long."""
     n_shown = min(n_shown, len(blocks))
     return [blocks[round((k + 1) * len(blocks) / n_shown) - 1] for k in range(n_shown)]
@@ -90,7 +97,7 @@ def shown_blocks(blocks: Sequence[str], n_shown: int = 6) -> list[str]:
 
 
 def _faithfulness(case: Case, found: Found, n_steps: int, n_subsets: int) -> None:
-    given = case.model, case.inputs, case.attribution, case.target
+    given = case.model, case.inputs, case.importance, case.target
     with prepared(case.model, 4 * n_steps):  # once for all: by itself none of them is worth it
         confidence = masked_confidence(*given)
         for place, share in enumerate(SHARES):
@@ -118,7 +125,7 @@ def _stability(case: Case, found: Found, n_samples: int) -> None:
 
 def _localization(case: Case, found: Found) -> None:
     if case.mask is not None:
-        maps = per_place(case.attribution, case.inputs).reshape(1, *place_shape(case.inputs))
+        maps = per_place(case.importance, case.inputs).reshape(1, *place_shape(case.inputs))
         for score in (pointing_game, mass_inside, best_iou, auroc):
             found.add(score.__name__, score(maps, case.mask)[0])
 
@@ -132,7 +139,7 @@ def _sanity(case: Case, found: Found) -> None:
     alike = similarity(case.attribution.expand_as(after), after)
     for name in MEASURES:
         found.curves[f"sanity_{name}"] = [as_number(value) for value in alike[name]]
-    found.add("sanity", alike["rank"][-1])
+    found.add("sanity", alike["rank"][-1].abs())
     found.maps = torch.cat(maps).sum(dim=1)
 
 
@@ -155,7 +162,7 @@ SCORES: dict[str, Score] = {
                                     "contribute with what the score loses without them"),
         },
         _faithfulness,
-        {"n_steps": 8, "n_subsets": 12},
+        {"n_steps": 6, "n_subsets": 10},
     ),
     "completeness": Score(
         {"completeness": Column("Gap", "low", "completeness gap: |sum of the attributions ÷ (score − score of black) "
@@ -167,7 +174,7 @@ SCORES: dict[str, Score] = {
                              "see")},
         _stability,
         {"n_samples": 2},
-        first=8,
+        first=6,
     ),
     "localization": Score(
         {
@@ -179,15 +186,15 @@ SCORES: dict[str, Score] = {
         _localization,
     ),
     "sanity": Score(
-        {"sanity": Column("Sanity", "low", "rank correlation with the map of a model whose weights are all random: "
+        {"sanity": Column("Sanity", "low", "|rank correlation| with the map of a model whose weights are all random: "
                           "what does not change does not explain the model")},
         _sanity,
-        first=4,
+        first=3,
     ),
 }  # fmt: skip
 COSTS = {
     "passes": Column("Passes", "low", "forward and backward passes for one picture, counted on the first"),
-    "seconds": Column("Seconds", "low", "processor time for one picture, on one core"),
+    "seconds": Column("Seconds", "low", "processor seconds for one picture on one core, without the first"),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..files import atomic
-from .colours import NIGHT, css_gradient, over, table
+from .colours import NIGHT, PAPER, css_gradient, over, table
 from .gallery import load_template
 
 
@@ -50,6 +50,7 @@ def write_page(path: str | Path, template: str, **values: object) -> Path:
         gradient={"signed": css_gradient(True), "unsigned": css_gradient(False)},
         palette=over(table(False), NIGHT).tolist(),
         night=NIGHT,
+        paper=PAPER,
         **values,
     )
     with atomic(path) as temporary:

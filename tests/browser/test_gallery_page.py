@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from hw_xai.show import Item, Panel, Tile, write_gallery
 
@@ -106,7 +107,8 @@ def test_a_map_is_enlarged_walked_and_closed_by_keyboard(open_page, gallery):
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     # the dialog's close event comes a moment after Escape, and with it the focus goes to the picture shown last
-    page.wait_for_function("document.activeElement.getAttribute('aria-label') === 'Enlarge Lime of egg.jpg'")
+    # not wait_for_function: the page's content security policy forbids the evaluation it polls with
+    expect(page.get_by_label("Enlarge Lime of egg.jpg")).to_be_focused()
 
 
 def test_a_click_enlarges_and_a_click_beside_closes(open_page, gallery):

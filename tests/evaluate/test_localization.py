@@ -9,6 +9,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from hw_xai.evaluate.localization import auroc, best_iou, mass_inside, pointing_game
+from hw_xai.explain import METHODS
+from hw_xai.vision import lcam
+from hw_xai.vision.models import load
+from hw_xai.vision.preprocess import preprocessing
+from hw_xai.vision.synthetic import SyntheticFood11
 
 SCORES = [pointing_game, mass_inside, best_iou, auroc]
 
@@ -102,6 +107,26 @@ def test_the_mask_itself_is_perfect(score):
     _, masks = drawn(4)
     assert score(masks.float(), masks).tolist() == [1] * 4
     assert score(masks * 7.0 - 3.0, masks).tolist() == [1] * 4
+
+
+@pytest.mark.filterwarnings("ignore:`n_samples` should be")  # few are enough here
+def test_the_true_mask_beats_every_method_and_random_maps_are_last():
+    few = {"rise": 48, "lime": 48, "shapley": 60, "smooth_grad": 5}
+    model, dishes = load("foodnet-synthetic"), SyntheticFood11(4, size=64, seed=1, transform=preprocessing(64))
+    inputs = torch.stack([dishes[i][0] for i in range(4)])
+    masks = torch.stack([torch.from_numpy(dishes.mask(i))[None] for i in range(4)])
+    options = {name: {"n_samples": n} for name, n in few.items()}
+    options |= {"integrated_gradients": {"n_steps": 5}, "occlusion": {"window": 16, "stride": 16}}
+    options |= {"lcam": {"learned": lcam.load("lcam-foodnet-synthetic-img", model)}}
+    maps = {
+        name: method.function(model, inputs, torch.tensor(dishes.targets), **options.get(name, {})).abs()
+        for name, method in METHODS.items()
+        if method.explainer and method.locality == "local"
+    }
+    maps["random"] = torch.rand((4, 1, 64, 64), generator=torch.Generator().manual_seed(0))
+    found = {name: torch.stack([score(m, masks).mean() for score in SCORES]).mean() for name, m in maps.items()}
+    assert max(found.values()) < 0.9, "the mask itself has 1 by every score, see the test above"
+    assert min(found, key=found.get) == "random"
 
 
 @pytest.mark.parametrize("value", [0.0, 2.5, -1.0])

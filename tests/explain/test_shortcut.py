@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-import torch
 
 from hw_xai.evaluate.localization import mass_inside
 

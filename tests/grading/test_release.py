@@ -143,7 +143,8 @@ def test_pictures_are_kept_from_what_a_solved_notebook_drew(master, tmp_path):
     png = {"image/png": base64.b64encode(drawn.getvalue()).decode()}
     cell.outputs = [{"output_type": "display_data", "data": png, "metadata": {}}]
     assert release.keep_pictures(notebook) == [tmp_path / "saliency.jpg"]
-    assert Image.open(tmp_path / "saliency.jpg").size == (720, 50)
+    with Image.open(tmp_path / "saliency.jpg") as picture:
+        assert picture.size == (720, 50)
 
 
 def test_the_answers_are_a_plain_dict_of_what_was_asked(master):
