@@ -394,7 +394,7 @@ print(f"sum of the attributions {mine.sum():.3f}, difference of the scores {diff
 # Your computer has no Chinese font. Install one, such as `fonts-noto-cjk` on Ubuntu and Colab, and restart the kernel.
 # </details>
 #
-# Now the questions. Run the cells again with other sentences where it helps.
+# Now the questions. This cell is a bench for them: predict, change it, run it.
 
 # %% [markdown] lang="zh-TW"
 # <details><summary>應該會看到什麼</summary>
@@ -406,7 +406,16 @@ print(f"sum of the attributions {mine.sum():.3f}, difference of the scores {diff
 # 你的電腦沒有中文字型。請安裝一套，例如在 Ubuntu 和 Colab 上安裝 `fonts-noto-cjk`，再重新啟動核心（kernel）。
 # </details>
 #
-# 接著是問題。需要的話，可以換別的句子再執行上面的程式。
+# 接著是問題。下面這一格是你的工作檯：先猜，再修改，再執行。
+
+# %%
+for text, asked, others in (("He put his money in the bank.", "bank", ["money"]), ("今天買了蘋果來吃", "蘋", "果買吃")):
+    for other in others:
+        [what_if] = mask_what_if(bert, text, asked, [other])
+        print(f"P({asked}) {what_if.before.of(asked):.2f}; with {other} hidden too {what_if.after.of(asked):.2f}")
+    [read] = encode(bert, text)
+    largest = attention_rollout(attentions(bert, read)[0]).argmax(dim=1)
+    print("   rollout, largest of each row:", *(f"{a}←{read.tokens[j]}" for a, j in zip(read.tokens, largest, strict=True)))
 
 # %% [markdown] questions="21-24"
 

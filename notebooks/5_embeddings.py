@@ -359,6 +359,23 @@ for number in (0, 8, 13):
 # 前面的層把相同的詞放在一起，不管它們有什麼用。後面的層放棄了這一點；到了最後一層，答案離其他東西有兩到三倍遠，而模型只需要這樣就能標出它。三題中的最後一題答錯了，正確答案卻仍然遠離人群：每個人名都是如此。圖很清楚，不代表答案是對的。
 # </details>
 
+# %% [markdown] lang="en"
+# Now the questions. This cell is a bench for them: predict, change it, run it.
+
+# %% [markdown] lang="zh-TW"
+# 接著是問題。下面這一格是你的工作檯：先猜，再修改，再執行。
+
+# %%
+states, words, groups = read(0)
+first, second = (i for i, word in enumerate(words) if word == "born")
+print("born in question and passage:", *(f"{cosine_similarity(v, v)[first, second]:.2f}" for v in states))
+for character in vectors:
+    cosines = torch.from_numpy(compared(cosine_similarity, character))  # (layers, 10, 10)
+    print(f"{character} of sentences 2 and 8:", *(f"{c:.2f}" for c in cosines[:, 2, 8]))
+    nearest = (cosines - 2 * torch.eye(10)).argmax(dim=2)  # nothing is its own neighbour
+    same = [sum(APPLE_SENSES[i] == APPLE_SENSES[j] for i, j in enumerate(row)) for row in nearest]
+    print(f"{character}, nearest of the same sense:", *same)
+
 # %% [markdown] questions="25-30"
 
 # %% [markdown] lang="en"
