@@ -2,7 +2,8 @@
 
 The same command goes on where an earlier one stopped. Scores: faithfulness (average drop, increase in confidence,
 deletion, insertion, sensitivity-n), completeness, stability, localization (drawn dishes only), sanity (the model
-randomized). Methods: those of the catalog, and three explanations to beat: random, edges, mask (the truth).
+randomized), labels (a twin of the model that learned random labels). Methods: those of the catalog, and three
+explanations to beat: random, edges, mask (the truth).
 """
 
 import argparse
@@ -11,6 +12,8 @@ import sys
 from pathlib import Path
 
 from .options import count, seed
+
+TWINS = {"foodnet-synthetic": "foodnet-permuted"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="evaluated", help="folder for the results (default: %(default)s)")
     parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one for each core)")
     parser.add_argument("--lcam", metavar="NAME|FILE", help="trained L-CAM (default: the one shipped for the model)")
+    parser.add_argument("--twin", metavar="NAME|FILE", help="the same network trained on random labels (default: "
+                        "foodnet-permuted for foodnet-synthetic, else none)")  # fmt: skip
     parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
 
 
@@ -40,7 +45,8 @@ def run(options: argparse.Namespace) -> None:
     methods = chosen("--methods", options.methods, method_names(options.data == "synthetic"))
     scores = chosen("--scores", options.scores, list(SCORES))
     out = Path(options.out)
-    evaluator = Evaluator(Plan(options.model, options.data, methods, scores, out, options.lcam, options.seed))
+    twin = options.twin or TWINS.get(options.model)
+    evaluator = Evaluator(Plan(options.model, options.data, methods, scores, out, options.lcam, twin, options.seed))
     evaluator.store.begin(evaluator.recipe())
     evaluator.store.tidy()
     n_images = min(options.images, len(evaluator.pictures.order))

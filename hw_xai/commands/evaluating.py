@@ -42,6 +42,7 @@ class Plan:
     scores: tuple[str, ...]
     out: Path
     lcam: str | None = None
+    twin: str | None = None
     seed: int = 0
 
 
@@ -52,6 +53,7 @@ class Evaluator:
         self.plan, self.store = plan, Store(plan.out)
         self.model = load_model(plan.model)
         self.pictures = open_pictures(plan.data, input_size(self.model))
+        self.twin = load_model(plan.twin) if plan.twin else None
         self.explainers = {name: self._explainer(name) for name in plan.methods if name != "mask"}
 
     def recipe(self) -> dict[str, object]:
@@ -61,6 +63,7 @@ class Evaluator:
             "version": __version__,
             "model": self.plan.model,
             "weights": lcam.fingerprint(self.model) if is_module else "unknown",
+            "twin": self.plan.twin,
             "data": self.plan.data,
             "pictures": len(self.pictures.order),
             "seed": self.plan.seed,
@@ -112,8 +115,8 @@ class Evaluator:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`n_samples`")
             forgotten = self._forgotten(place) if "sanity" in scores and isinstance(self.model, nn.Module) else []
-            kind = {"by_size": name in BY_SIZE, "adds_up": name in ADDS_UP}
-            case = Case(self.model, inputs, target, explain, attribution, mask, forgotten=forgotten, **kind)
+            facts = {"by_size": name in BY_SIZE, "adds_up": name in ADDS_UP, "forgotten": forgotten, "twin": self.twin}
+            case = Case(self.model, inputs, target, explain, attribution, mask, **facts)
             found = measured(case, scores)
         self._keep_maps(name, place, attribution, found)
         if counting and name in METHODS:

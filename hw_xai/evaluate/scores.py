@@ -43,6 +43,7 @@ class Case:
     by_size: bool = False  # whether its sign says which way to change a place, not whether it speaks for the class
     adds_up: bool = False  # whether the method promises Σ attribution = score(inputs) − score(black)
     forgotten: Sequence[tuple[str, Model]] = ()  # (block, the model randomized down to it)
+    twin: Model | None = None  # the same network, trained on labels that were dealt out at random
 
     @property
     def importance(self) -> Tensor:
@@ -143,6 +144,12 @@ def _sanity(case: Case, found: Found) -> None:
     found.maps = torch.cat(maps).sum(dim=1)
 
 
+def _labels(case: Case, found: Found) -> None:
+    if case.twin is not None:
+        alike = similarity(case.attribution, case.explain(case.twin, case.inputs, case.target))
+        found.add("labels", alike["rank"][0].abs())
+
+
 SCORES: dict[str, Score] = {
     "faithfulness": Score(
         {
@@ -190,6 +197,12 @@ SCORES: dict[str, Score] = {
                           "what does not change does not explain the model")},
         _sanity,
         first=3,
+    ),
+    "labels": Score(
+        {"labels": Column("Labels", "low", "|rank correlation| with the map of a twin that learned random labels by "
+                          "heart: what both show is not owed to what was learned")},
+        _labels,
+        first=12,
     ),
 }  # fmt: skip
 COSTS = {
