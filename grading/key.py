@@ -5,7 +5,7 @@ true and false raises an error instead of a key: then the question, or the model
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -21,7 +21,7 @@ MEASURES: Mapping[str, Callable[[Shipped], Evidence]] = {
 
 
 def compute_key(progress: bool = False) -> dict[str, frozenset[str]]:
-    """Return question -> names of its right options, about half a minute; the second time in a process at once."""
+    """Return question -> names of its right options, less than a minute on a quiet machine; the second time at once."""
     return dict(_key(progress))
 
 
@@ -56,6 +56,6 @@ def key_of(shipped: Shipped, names: Iterable[str] | None = None, progress: bool 
     return key
 
 
-@lru_cache(maxsize=1)
+@cache
 def _key(progress: bool) -> dict[str, frozenset[str]]:
     return key_of(Shipped(0, torch.float32), progress=progress)

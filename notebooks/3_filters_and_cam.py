@@ -208,8 +208,9 @@ pictures(dreams, captions, columns=3)
 # 你寫的方法 `explain` 裡都有，選項更多。
 
 # %%
-from hw_xai import explain  # explain.saliency, explain.occlusion, explain.lime, …
+from hw_xai import explain
 
+print("the library:", ", ".join(explain.METHODS))
 all_dishes = torch.stack([dishes[i][0] for i in range(len(dishes))])  # (11, 3, 128, 128)
 # a place for your own tries
 
