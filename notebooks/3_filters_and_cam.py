@@ -286,7 +286,7 @@ with torch.no_grad():
     second = model(inputs).topk(2, dim=1).indices[:, 1]  # the class that comes next
 maps = {f"layer {i}": grad_cam(model, inputs, target, model.features[i]) for i in (5, 11, 14)}
 maps["second class"] = grad_cam(model, inputs, second, model.features[14])
-compare(inputs, maps, captions=[f"{a}, then {model.classes[b]}" for a, b in zip(names, second)], masks=masks)
+compare(inputs, maps, captions=[f"{a}, then {model.classes[b]}" for a, b in zip(names, second, strict=True)], masks=masks)
 
 # %% [markdown] lang="en"
 # The white outline is the food. Only 8 × 8 numbers lie behind the map of the last layer: Grad-CAM tells you *where*,
