@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +179,10 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     for i in range(40):
         dish(folder / f"{i:02}.jpg", i % 11)
     command = [sys.executable, "-m", "hw_xai.cli", "explain", str(folder), "--model", "foodnet-synthetic"]
-    with subprocess.Popen([*command, "--method", "smooth_grad", "--out", str(out)], stderr=subprocess.PIPE) as process:
+    command += ["--method", "smooth_grad", "--out", str(out)]
+    # a shell that runs the tests in the background has told them, and all they start, to ignore Ctrl-C
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heed) as process:
         while not list(out.glob("[0-9]*.npz")) and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
