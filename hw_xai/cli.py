@@ -4,6 +4,8 @@ import argparse
 import errno
 import os
 import sys
+from collections.abc import Mapping
+from types import ModuleType
 
 from . import __version__
 from .commands import (
@@ -43,24 +45,38 @@ COMMANDS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="hw-xai", description="Explain a food-11 CNN and a BERT, and see why.")
+    top = with_commands("hw-xai", "Explain a food-11 CNN and a BERT, and see why.", COMMANDS)
     top.add_argument("--version", action="version", version=f"hw-xai {__version__}")
-    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        first_line = module.__doc__.splitlines()[0]
-        module.add_arguments(subparsers.add_parser(name, help=first_line, description=module.__doc__))
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 the data has faults, 2 a mistake, 130 interrupted."""
-    options = parser().parse_args(arguments)
+    return run_command(parser(), COMMANDS, arguments)
+
+
+def with_commands(program: str, description: str, commands: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
+    """Return a parser with one subcommand for each module, described by the module's docstring."""
+    top = argparse.ArgumentParser(prog=program, description=description)
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in commands.items():
+        first_line = module.__doc__.splitlines()[0]
+        module.add_arguments(subparsers.add_parser(name, help=first_line, description=module.__doc__))
+    return top
+
+
+def run_command(
+    parser: argparse.ArgumentParser, commands: Mapping[str, ModuleType], arguments: list[str] | None
+) -> int:
+    """Run the subcommand that the arguments name and return the exit code; say a user's mistake in one sentence."""
+    options = parser.parse_args(arguments)
+    asked = f"{parser.prog} {options.command}"
     try:
-        return COMMANDS[options.command].run(options) or 0
+        return commands[options.command].run(options) or 0
     except UserError as error:
-        return _say(f"hw-xai {options.command}: {error}", 2)
+        return _say(f"{asked}: {error}", 2)
     except KeyboardInterrupt as stop:
-        return _say(f"hw-xai {options.command}: interrupted; {str(stop) or 'what was finished is kept'}", 130)
+        return _say(f"{asked}: interrupted; {str(stop) or 'what was finished is kept'}", 130)
     except BrokenPipeError:
         # the reader of our output went away (`| head`): nothing is wrong, but Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,10 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _say(
-                f"hw-xai {options.command}: the disk is full: free some space, or write elsewhere with --out", 2
-            )
-        return _say(f"hw-xai {options.command}: cannot use{where}: {error.strerror or error}", 2)
+            return _say(f"{asked}: the disk is full: free some space, or write elsewhere with --out", 2)
+        return _say(f"{asked}: cannot use{where}: {error.strerror or error}", 2)
 
 
 def _say(sentence: str, code: int) -> int:
