@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lcam", metavar="NAME|FILE", help="trained L-CAM (default: the one shipped for the model)")
     parser.add_argument("--twin", metavar="NAME|FILE", help="the same network trained on random labels (default: "
                         "foodnet-permuted for foodnet-synthetic, else none)")  # fmt: skip
+    parser.add_argument("--size", type=count, help="side of the pictures in pixels; smaller is faster, where the "
+                        "network takes any size (default: the model's own)")  # fmt: skip
     parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
 
 
@@ -46,7 +48,8 @@ def run(options: argparse.Namespace) -> None:
     scores = chosen("--scores", options.scores, list(SCORES))
     out = Path(options.out)
     twin = options.twin or TWINS.get(options.model)
-    evaluator = Evaluator(Plan(options.model, options.data, methods, scores, out, options.lcam, twin, options.seed))
+    plan = Plan(options.model, options.data, methods, scores, out, options.lcam, twin, options.size, options.seed)
+    evaluator = Evaluator(plan)
     evaluator.store.begin(evaluator.recipe())
     evaluator.store.tidy()
     n_images = min(options.images, len(evaluator.pictures.order))

@@ -43,6 +43,7 @@ class Plan:
     out: Path
     lcam: str | None = None
     twin: str | None = None
+    size: int | None = None  # side of the pictures, None for the model's own
     seed: int = 0
 
 
@@ -52,7 +53,8 @@ class Evaluator:
     def __init__(self, plan: Plan):
         self.plan, self.store = plan, Store(plan.out)
         self.model = load_model(plan.model)
-        self.pictures = open_pictures(plan.data, input_size(self.model))
+        self.size = plan.size or input_size(self.model)
+        self.pictures = open_pictures(plan.data, self.size)
         self.twin = load_model(plan.twin) if plan.twin else None
         self.explainers = {name: self._explainer(name) for name in plan.methods if name != "mask"}
 
@@ -65,6 +67,7 @@ class Evaluator:
             "weights": lcam.fingerprint(self.model) if is_module else "unknown",
             "twin": self.plan.twin,
             "data": self.plan.data,
+            "size": self.size,
             "pictures": len(self.pictures.order),
             "seed": self.plan.seed,
             "methods": {name: options_of(name, self.plan.seed) for name in self.plan.methods},
@@ -135,10 +138,10 @@ class Evaluator:
 
     def shown(self, image: int) -> Image.Image:
         """Return the picture as the model sees it."""
-        return self.pictures.get(image).image.resize((input_size(self.model),) * 2)
+        return self.pictures.get(image).image.resize((self.size,) * 2)
 
     def _inputs(self, subject: Subject) -> Tensor:
-        return preprocessing(input_size(self.model))(subject.image)[None].to(device())
+        return preprocessing(self.size)(subject.image)[None].to(device())
 
     def _explainer(self, name: str) -> Explainer:
         if name not in METHODS:

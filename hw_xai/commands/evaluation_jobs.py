@@ -27,7 +27,7 @@ def evaluate_all(evaluator: Evaluator, places: Sequence[int], jobs: int) -> Iter
 
 def _spread(plan: Plan, places: list[int], jobs: int) -> Iterator[str]:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    workers = {}
+    workers, leaving = {}, []
     try:
         for _ in range(jobs):
             ours, theirs = context.Pipe()
@@ -48,11 +48,12 @@ def _spread(plan: Plan, places: list[int], jobs: int) -> Iterator[str]:
                 elif places:
                     connection.send(places.pop(0))
                 else:
-                    workers.pop(connection).terminate()
+                    leaving.append(workers.pop(connection))
+                    connection.close()  # the worker reads its end, and leaves
     finally:
         for worker in workers.values():
             worker.terminate()
-        for worker in workers.values():
+        for worker in [*workers.values(), *leaving]:
             worker.join()
 
 
