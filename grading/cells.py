@@ -3,7 +3,6 @@
 Their metadata is nbgrader's, schema version 3: courses that use nbgrader can assign and collect these notebooks.
 """
 
-import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+
+from hw_xai.show.images import data_uri
 
 from .exercises import EXERCISES
 from .feedback import Language, in_words
@@ -89,10 +90,8 @@ def check_cell(source: str, name: str, options: Options) -> NotebookNode:
 def picture_cell(name: str, options: Options) -> NotebookNode:
     """Return what the cell before it should draw, folded: those who want to predict first need not see it."""
     title = in_words(Text("The expected picture", "預期的圖片"), options.language)
-    uri = base64.b64encode((PICTURES / f"{name}.jpg").read_bytes()).decode()
-    return plain_cell(
-        "markdown", f"<details><summary>{title}</summary>\n\n![{title}](data:image/jpeg;base64,{uri})\n</details>"
-    )
+    uri = data_uri((PICTURES / f"{name}.jpg").read_bytes(), "JPEG")
+    return plain_cell("markdown", f"<details><summary>{title}</summary>\n\n![{title}]({uri})\n</details>")
 
 
 # ---------------------------------------------------------------------------------------------------------- questions

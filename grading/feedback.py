@@ -1,8 +1,6 @@
 """A verdict as students see it: a sentence, a hint, and their picture beside the expected one. All text is escaped."""
 
-import base64
 import html
-import io
 from collections.abc import Sequence
 from typing import Literal
 
@@ -35,9 +33,10 @@ def as_html(title: Text, verdict: Verdict, language: Language) -> str:
     body = "".join(f"<div>{html.escape(line)}</div>" for line in lines_of(title, verdict, language))
     picture = comparison_png(verdict.yours, verdict.expected, language)
     if picture:
-        uri = base64.b64encode(picture).decode()
+        from hw_xai.show.images import data_uri
+
         alt = html.escape(in_words(Text("yours, expected, difference", "你的、預期的、差異"), language))
-        body += f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{uri}">'
+        body += f'<img alt="{alt}" style="max-width:100%" src="{data_uri(picture, "PNG")}">'
     return f'<div style="border-left:4px solid {colour};padding:.2em .8em;line-height:1.5">{body}</div>'
 
 
@@ -46,15 +45,13 @@ def comparison_png(yours: np.ndarray | None, expected: np.ndarray | None, langua
     if yours is None or expected is None or yours.shape != expected.shape or yours.size < 2:
         return None
     from hw_xai.show.answer_figures import comparison
+    from hw_xai.show.canvas import png_of
 
     words = [
         in_words(t, "en" if language == "both" else language)
         for t in (Text("yours", "你的"), Text("expected", "預期的"), Text("difference", "差異"))
     ]
-    figure = comparison(*drawable([yours, expected]), words)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return png_of(comparison(*drawable([yours, expected]), words), dpi=110)
 
 
 def drawable(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

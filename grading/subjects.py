@@ -1,12 +1,10 @@
-"""The networks that exercises are asked about, made from a seed: small, random and different each time, or shipped.
+"""The networks that exercises are asked about, made from a seed: small, random and different each time.
 
 Known to the sandbox: nothing here may import the reference solutions or the keys.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -61,21 +59,9 @@ class SmallSequence(nn.Module):
         return self.head((weights @ self.value(x)).tanh().mean(dim=1))
 
 
-@cache
-def _loaded() -> nn.Module:
-    from hw_xai.vision.models import load
-
-    return load("foodnet-synthetic")
-
-
-def _shipped() -> nn.Module:
-    return copy.deepcopy(_loaded())
-
-
 SUBJECTS: dict[str, Callable[[], nn.Module]] = {
     "small_cnn": SmallCNN,
     "small_sequence": SmallSequence,
-    "shipped": _shipped,
 }
 
 
@@ -84,12 +70,11 @@ def build(subject: Subject) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(subject.seed)
         model = SUBJECTS[subject.kind]()
-        if subject.kind != "shipped":
-            for name, tensor in model.state_dict().items():
-                if tensor.ndim > 1:  # weights large enough for the scores to bend
-                    tensor.mul_(2.5)
-                elif name.endswith(("running_mean", "norm.bias")):
-                    tensor.copy_(torch.randn_like(tensor) / 2)
-                elif name.endswith(("running_var", "norm.weight")):
-                    tensor.copy_(torch.rand_like(tensor) + 0.5)
+        for name, tensor in model.state_dict().items():
+            if tensor.ndim > 1:  # weights large enough for the scores to bend
+                tensor.mul_(2.5)
+            elif name.endswith(("running_mean", "norm.bias")):
+                tensor.copy_(torch.randn_like(tensor) / 2)
+            elif name.endswith(("running_var", "norm.weight")):
+                tensor.copy_(torch.rand_like(tensor) + 0.5)
     return model.eval()

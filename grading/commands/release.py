@@ -1,15 +1,17 @@
 """Make the notebooks that students get, and with --solved the solved and executed ones for teaching."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hw_xai.errors import UserError, nearest
 
-from ..cells import Options
-from ..exercises import EXERCISES
-from ..release import as_bytes, drift, execute, html_of, keep_pictures, masters, release, write
-from ..roster import read_roster, variant_of
+if TYPE_CHECKING:
+    from ..cells import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    # late: the exercises load torch and their references, and `--help` needs neither
     from tqdm import tqdm
+
+    from ..cells import Options
+    from ..release import as_bytes, execute, html_of, keep_pictures, masters, release, write
+    from ..roster import read_roster, variant_of
 
     if options.pictures and not options.solved:
         raise UserError("--pictures needs --solved: the expected pictures are drawn by the solutions")
@@ -66,8 +73,10 @@ def run(options: argparse.Namespace) -> None:
     print(f"done: {len(jobs)} notebooks in {out}")
 
 
-def check(paths: list[Path], folders: dict[Path, Options]) -> None:
+def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
     """Raise UserError if a released file is not what its master makes now."""
+    from ..release import drift
+
     stale = [str(folder / name) for folder, its in folders.items() for name in drift(paths, its, folder)]
     if stale:
         raise UserError(f"not what the masters make now: {', '.join(stale)}; run the same without --check")
@@ -76,6 +85,8 @@ def check(paths: list[Path], folders: dict[Path, Options]) -> None:
 
 def points_of(text: str) -> dict[str, float]:
     """Read "saliency=3,grad_cam=5"."""
+    from ..exercises import EXERCISES
+
     points = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")

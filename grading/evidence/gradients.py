@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from hw_xai.evaluate.statistics import rank_correlation
 from hw_xai.explain import (
     completeness_gap,
     gradient,
@@ -74,7 +75,7 @@ def q8(shipped: Shipped) -> Evidence:
         sensitive = saliency(shipped.model, image).amax(1, keepdim=True)
         hidden = occlusion(shipped.model, image, window=16, stride=16, fill=0.5)
         pooled = [torch.nn.functional.avg_pool2d(found, 16) for found in (sensitive, hidden)]  # (1, 1, 8, 8)
-        return correlation(*map(ranks, pooled))
+        return float(rank_correlation(*(values.flatten()[None] for values in pooled)))
 
     return largest({f"dish_{dish}": agreement(dish) for dish in (2, 6, 7, 3)}, clear=0.1)
 

@@ -7,6 +7,17 @@ from torch import Tensor, nn
 
 from ..judge import Misconception, Text
 from .gradients import mean_of, stretched
+from .sentences import (
+    AFTER_SOFTMAX,
+    ALONE_OR_AMONG_OTHERS,
+    CROSS_ENTROPY,
+    MEAN_NOT_MAX,
+    NORMALIZATION_IS_DRAWING,
+    OWN_OUTPUT,
+    PREDICTED_CLASS,
+    SHRINKS_WITH_BATCH,
+    WHERE_IS_TARGET,
+)
 
 
 def class_score(scores: Tensor, target: Tensor) -> Tensor:
@@ -66,7 +77,7 @@ GRAD_CAM = [
         "max_weights",
         cam(weigh=lambda slopes: slopes.amax(dim=(2, 3), keepdim=True)),
         Text("the weights are the largest gradients instead of the mean", "權重用了最大的梯度，而不是平均"),
-        Text("mean, not max", "是 mean，不是 max"),
+        MEAN_NOT_MAX,
     ),
     Misconception(
         "sum_weights",
@@ -134,38 +145,26 @@ GRAD_CAM = [
     Misconception(
         "softmax",
         cam(score=lambda scores, target: class_score(scores.softmax(dim=1), target)),
-        Text(
-            "you differentiate the probability after a softmax, not the class's score",
-            "你對 softmax 之後的機率微分，而不是對該類別的分數",
-        ),
-        Text("the model's own output is what is asked for", "題目要的是模型本身的輸出"),
+        AFTER_SOFTMAX,
+        OWN_OUTPUT,
     ),
     Misconception(
         "cross_entropy",
         cam(score=lambda scores, target: nn.functional.cross_entropy(scores, target, reduction="none")),
-        Text(
-            "you differentiate the cross-entropy loss, not the class's score",
-            "你對交叉熵損失微分，而不是對該類別的分數",
-        ),
+        CROSS_ENTROPY,
         Text("the loss falls where the score rises", "分數上升時，損失會下降"),
     ),
     Misconception(
         "predicted_class",
         cam(score=lambda scores, target: scores.amax(dim=1)),
-        Text("you explain the predicted class, not `target`", "你解釋的是預測的類別，而不是 `target`"),
-        Text("where in your function is `target` used?", "你的函式在哪裡用到了 `target`？"),
+        PREDICTED_CLASS,
+        WHERE_IS_TARGET,
     ),
     Misconception(
         "mean_over_batch",
         cam(score=lambda scores, target: class_score(scores, target) / len(scores)),
-        Text(
-            "your map shrinks with the size of the batch: the scores are averaged before the gradient",
-            "你的圖會隨批次變大而變小：分數在求梯度之前被平均了",
-        ),
-        Text(
-            "one picture alone and the same picture among others must get the same map",
-            "同一張圖單獨算或與別的圖一起算，結果必須相同",
-        ),
+        SHRINKS_WITH_BATCH,
+        ALONE_OR_AMONG_OTHERS,
     ),
     Misconception(
         "not_enlarged",
@@ -189,7 +188,7 @@ GRAD_CAM = [
         "normalized",
         cam(resize=lambda small, size: stretched(enlarge(small, size)).nan_to_num()),
         Text("your map is stretched to 0…1", "你的圖被拉伸到 0…1"),
-        Text("normalization belongs to drawing", "正規化是畫圖的工作"),
+        NORMALIZATION_IS_DRAWING,
     ),
     Misconception(
         "layer_ignored",

@@ -6,6 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from ..judge import Misconception, Text
+from .sentences import (
+    AFTER_SOFTMAX,
+    ALONE_OR_AMONG_OTHERS,
+    AS_IT_IS_USED,
+    CROSS_ENTROPY,
+    IS_ALPHA_USED,
+    LEFT_IN_TRAINING,
+    NORMALIZATION_IS_DRAWING,
+    OWN_OUTPUT,
+    PREDICTED_CLASS,
+    RETURN_IN_LOOP,
+    SHRINKS_WITH_BATCH,
+    WHERE_IS_TARGET,
+)
 
 
 def slope(score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -72,40 +86,28 @@ SALIENCY = [
     Misconception(
         "softmax",
         lambda model, inputs, target: slope(lambda x: model(x).softmax(dim=1).gather(1, target[:, None]), inputs).abs(),
-        Text(
-            "you differentiate the probability after a softmax, not the class's score",
-            "你對 softmax 之後的機率微分，而不是對該類別的分數",
-        ),
-        Text("the model's own output is what is asked for", "題目要的是模型本身的輸出"),
+        AFTER_SOFTMAX,
+        OWN_OUTPUT,
     ),
     Misconception(
         "cross_entropy",
         lambda model, inputs, target: slope(
             lambda x: nn.functional.cross_entropy(model(x), target, reduction="none"), inputs
         ).abs(),
-        Text(
-            "you differentiate the cross-entropy loss, not the class's score",
-            "你對交叉熵損失微分，而不是對該類別的分數",
-        ),
+        CROSS_ENTROPY,
         Text("the loss also depends on all the other classes", "損失還取決於其他所有類別"),
     ),
     Misconception(
         "mean_over_batch",
         lambda model, inputs, target: gradient(model, inputs, target).abs() / len(inputs),
-        Text(
-            "your map shrinks with the size of the batch: the scores are averaged before the gradient",
-            "你的圖會隨批次變大而變小：分數在求梯度之前被平均了",
-        ),
-        Text(
-            "one picture alone and the same picture among others must get the same map",
-            "同一張圖單獨算或與別的圖一起算，結果必須相同",
-        ),
+        SHRINKS_WITH_BATCH,
+        ALONE_OR_AMONG_OTHERS,
     ),
     Misconception(
         "predicted_class",
         lambda model, inputs, target: gradient(model, inputs, model(inputs).argmax(dim=1)).abs(),
-        Text("you explain the predicted class, not `target`", "你解釋的是預測的類別，而不是 `target`"),
-        Text("where in your function is `target` used?", "你的函式在哪裡用到了 `target`？"),
+        PREDICTED_CLASS,
+        WHERE_IS_TARGET,
     ),
     Misconception(
         "all_classes",
@@ -132,16 +134,13 @@ SALIENCY = [
         "normalized",
         lambda model, inputs, target: stretched(gradient(model, inputs, target).abs()),
         Text("your map is stretched to 0…1: its values no longer are gradients", "你的圖被拉伸到 0…1：數值不再是梯度"),
-        Text("normalization belongs to drawing", "正規化是畫圖的工作"),
+        NORMALIZATION_IS_DRAWING,
     ),
     Misconception(
         "train_mode",
         lambda model, inputs, target: in_training(model, lambda: gradient(model, inputs, target).abs()),
-        Text(
-            "your function leaves the model in train mode: BatchNorm then mixes the pictures",
-            "你的函式讓模型停在訓練模式：BatchNorm 會把圖片混在一起",
-        ),
-        Text("explain the model as it is used, not as it is trained", "要解釋的是使用中的模型，不是訓練中的模型"),
+        LEFT_IN_TRAINING,
+        AS_IT_IS_USED,
     ),
     Misconception(
         "times_inputs",
@@ -212,7 +211,7 @@ SMOOTH_GRAD = [
             model, inputs, target, 1, noise_level, seed
         ),
         Text("only one noisy copy is used, whatever `n_samples` is", "不論 `n_samples` 是多少，你只用了一份加雜訊的圖"),
-        Text("is your `return` inside the loop?", "`return` 是不是寫在迴圈裡面了？"),
+        RETURN_IN_LOOP,
     ),
     Misconception(
         "no_noise",
@@ -378,7 +377,7 @@ INTEGRATED_GRADIENTS = [
             "all your gradients are taken at the input: this is input × gradient",
             "你的梯度全都取在輸入處：這是「輸入 × 梯度」",
         ),
-        Text("does your loop use α?", "你的迴圈用到 α 了嗎？"),
+        IS_ALPHA_USED,
     ),
     Misconception(
         "absolute",
@@ -400,7 +399,7 @@ INTEGRATED_GRADIENTS = [
             "you integrate the probability after a softmax, not the class's score",
             "你積分的是 softmax 之後的機率，而不是該類別的分數",
         ),
-        Text("the model's own output is what is asked for", "題目要的是模型本身的輸出"),
+        OWN_OUTPUT,
     ),
     Misconception(
         "wrong_direction",

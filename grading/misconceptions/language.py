@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..judge import Misconception, Text
 from .gradients import midpoints, path_gradients
+from .sentences import IS_ALPHA_USED
 
 # ------------------------------------------------------------------------------------------------------------ rollout
 
@@ -172,7 +173,7 @@ TOKEN_IG = [
         "gradient_at_input",
         token_wrong(alphas_of=lambda n: torch.ones(1)),
         Text("all gradients are taken at the input", "梯度全都取在輸入處"),
-        Text("does your loop use α?", "你的迴圈用到 α 了嗎？"),
+        IS_ALPHA_USED,
     ),
 ]
 

@@ -7,6 +7,16 @@ from torch import Tensor, nn
 
 from ..judge import Misconception, Text
 from .gradients import in_training, slope, stretched
+from .sentences import (
+    AS_IT_IS_USED,
+    COUNTED_FROM_ZERO,
+    LEFT_IN_TRAINING,
+    MEAN_NOT_MAX,
+    NORMALIZATION_IS_DRAWING,
+    RETURN_IN_LOOP,
+    WHERE_IS_CHANNEL,
+    WORK_ON_A_CLONE,
+)
 
 
 def maps_of(model: nn.Module, x: Tensor, layer: nn.Module, which: str = "output") -> Tensor:
@@ -47,13 +57,13 @@ FILTER_ACTIVATION = [
         "counted_from_one",
         activation(lambda maps, channel: maps[:, channel - 1 : channel]),
         Text("this is the channel before the one asked for", "這是題目要的前一個通道"),
-        Text("channels are counted from 0", "通道從 0 開始數"),
+        COUNTED_FROM_ZERO,
     ),
     Misconception(
         "next_channel",
         activation(lambda maps, channel: maps[:, channel + 1 : channel + 2]),
         Text("this is the channel after the one asked for", "這是題目要的後一個通道"),
-        Text("channels are counted from 0", "通道從 0 開始數"),
+        COUNTED_FROM_ZERO,
     ),
     Misconception(
         "row_not_channel",
@@ -77,13 +87,13 @@ FILTER_ACTIVATION = [
         "mean_of_channels",
         activation(lambda maps, channel: maps.mean(dim=1, keepdim=True)),
         Text("this is the mean of all channels", "這是所有通道的平均"),
-        Text("where in your function is `channel` used?", "你的函式在哪裡用到了 `channel`？"),
+        WHERE_IS_CHANNEL,
     ),
     Misconception(
         "all_channels",
         activation(lambda maps, channel: maps),
         Text("you return all channels of the layer", "你傳回了這一層的所有通道"),
-        Text("where in your function is `channel` used?", "你的函式在哪裡用到了 `channel`？"),
+        WHERE_IS_CHANNEL,
     ),
     Misconception(
         "mean_over_places",
@@ -112,7 +122,7 @@ FILTER_ACTIVATION = [
         Text(
             "your map is stretched to 0…1: its values no longer are activations", "你的圖被拉伸到 0…1：數值不再是激活值"
         ),
-        Text("normalization belongs to drawing", "正規化是畫圖的工作"),
+        NORMALIZATION_IS_DRAWING,
     ),
     Misconception(
         "enlarged",
@@ -134,11 +144,8 @@ FILTER_ACTIVATION = [
     Misconception(
         "train_mode",
         lambda model, inputs, layer, channel: in_training(model, lambda: activation()(model, inputs, layer, channel)),
-        Text(
-            "your function leaves the model in train mode: BatchNorm then mixes the pictures",
-            "你的函式讓模型停在訓練模式：BatchNorm 會把圖片混在一起",
-        ),
-        Text("explain the model as it is used, not as it is trained", "要解釋的是使用中的模型，不是訓練中的模型"),
+        LEFT_IN_TRAINING,
+        AS_IT_IS_USED,
     ),
 ]
 
@@ -246,7 +253,7 @@ MAXIMIZE_ACTIVATION = [
         "one_step",
         ascent(steps=lambda n: 1),
         Text("only one step is made, whatever `n_steps` is", "不論 `n_steps` 是多少，你只走了一步"),
-        Text("is your `return` inside the loop?", "`return` 是不是寫在迴圈裡面了？"),
+        RETURN_IN_LOOP,
     ),
     Misconception(
         "one_step_more",
@@ -280,13 +287,13 @@ MAXIMIZE_ACTIVATION = [
         "whole_layer",
         ascent(lambda maps, channel: maps.mean(dim=(1, 2, 3))),
         Text("you maximize the mean of all channels", "你最大化的是所有通道的平均"),
-        Text("where in your function is `channel` used?", "你的函式在哪裡用到了 `channel`？"),
+        WHERE_IS_CHANNEL,
     ),
     Misconception(
         "next_channel",
         ascent(lambda maps, channel: mean_map(maps, channel + 1)),
         Text("you maximize the channel after the one asked for", "你最大化的是題目要的後一個通道"),
-        Text("channels are counted from 0", "通道從 0 開始數"),
+        COUNTED_FROM_ZERO,
     ),
     Misconception(
         "strongest_place",
@@ -294,7 +301,7 @@ MAXIMIZE_ACTIVATION = [
         Text(
             "you maximize the strongest place of the map instead of its mean", "你最大化的是圖上最強的位置，而不是平均"
         ),
-        Text("mean, not max", "是 mean，不是 max"),
+        MEAN_NOT_MAX,
     ),
     Misconception(
         "squared",
@@ -322,7 +329,7 @@ MAXIMIZE_ACTIVATION = [
             "you change `start` itself: the second run begins where the first one ended",
             "你改動了 `start` 本身：第二次執行從第一次結束的地方開始",
         ),
-        Text("work on a clone", "請在 clone 上操作"),
+        WORK_ON_A_CLONE,
     ),
     Misconception(
         "batch_normalized_together",

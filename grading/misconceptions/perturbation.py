@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..judge import Misconception, Text
+from .sentences import OWN_OUTPUT, PREDICTED_CLASS, WHERE_IS_TARGET, WHICH_VALUE, WORK_ON_A_CLONE
 
 # ---------------------------------------------------------------------------------------------------------- occlusion
 
@@ -130,19 +131,19 @@ OCCLUSION = [
         "filled_with_mean",
         occluded(lambda x, rows, columns: hide(x, rows, columns, x.mean(dim=(2, 3), keepdim=True))),
         Text("the window is filled with the picture's mean colour", "視窗被填上了圖片的平均顏色"),
-        Text("which value is asked for?", "題目要求填入什麼值？"),
+        WHICH_VALUE,
     ),
     Misconception(
         "filled_with_white",
         occluded(lambda x, rows, columns: hide(x, rows, columns, 1.0)),
         Text("the window is filled with ones, which is white", "視窗被填上了 1，也就是白色"),
-        Text("which value is asked for?", "題目要求填入什麼值？"),
+        WHICH_VALUE,
     ),
     Misconception(
         "filled_with_grey",
         occluded(lambda x, rows, columns: hide(x, rows, columns, 0.5)),
         Text("the window is filled with 0.5, which is grey", "視窗被填上了 0.5，也就是灰色"),
-        Text("which value is asked for?", "題目要求填入什麼值？"),
+        WHICH_VALUE,
     ),
     Misconception(
         "kept_instead",
@@ -220,19 +221,19 @@ OCCLUSION = [
         "in_place",
         in_place,
         Text("you hide the windows in `inputs` itself", "你直接在 `inputs` 上遮了視窗"),
-        Text("work on a clone", "請在 clone 上操作"),
+        WORK_ON_A_CLONE,
     ),
     Misconception(
         "softmax",
         occluded(score=probabilities),
         Text("you compare probabilities after a softmax, not scores", "你比較的是 softmax 之後的機率，而不是分數"),
-        Text("the model's own output is what is asked for", "題目要的是模型本身的輸出"),
+        OWN_OUTPUT,
     ),
     Misconception(
         "predicted_class",
         occluded(classes=predicted),
-        Text("you explain the predicted class, not `target`", "你解釋的是預測的類別，而不是 `target`"),
-        Text("where in your function is `target` used?", "你的函式在哪裡用到了 `target`？"),
+        PREDICTED_CLASS,
+        WHERE_IS_TARGET,
     ),
     Misconception(
         "shape_of_inputs",

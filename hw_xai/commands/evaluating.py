@@ -110,13 +110,12 @@ class Evaluator:
         explain = self.explainers.get(name) or (lambda model, inputs, target: mask.to(inputs))
         counting = place == 0 and isinstance(self.model, nn.Module)  # a hook makes the model slower
         start = time.process_time()
-        with counted(self.model) if counting else nullcontext([]) as rows, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`n_samples`")  # few samples are meant: see OPTIONS
-            attribution = explain(self.model, inputs, target)
-            seconds = time.process_time() - start
-        scores = [s for s in self.plan.scores if SCORES[s].first is None or place < SCORES[s].first]
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`n_samples`")
+            warnings.filterwarnings("ignore", "`n_samples`")  # few samples are meant: see OPTIONS
+            with counted(self.model) if counting else nullcontext([]) as rows:
+                attribution = explain(self.model, inputs, target)
+                seconds = time.process_time() - start
+            scores = [s for s in self.plan.scores if SCORES[s].first is None or place < SCORES[s].first]
             forgotten = self._forgotten(place) if "sanity" in scores and isinstance(self.model, nn.Module) else []
             facts = {"by_size": name in BY_SIZE, "adds_up": name in ADDS_UP, "forgotten": forgotten, "twin": self.twin}
             case = Case(self.model, inputs, target, explain, attribution, mask, **facts)

@@ -2,18 +2,16 @@
 
 import csv
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..evaluate.sanity import KEPT, SAME, Comparison, Verdict, curves, verdict
 from ..evaluate.scores import columns_of
 from ..evaluate.similarity import MEASURES
-from ..evaluate.statistics import Interval, mean_interval
+from ..evaluate.statistics import Interval, mean_interval, with_nan
 from ..files import atomic
 from ..show import save_png
 from ..show.evaluation_page import Curves, Row, Strip, write_evaluation_page
@@ -44,9 +42,7 @@ class Report:
     def _intervals(self, records: Sequence[Record]) -> dict[str, Interval]:
         found = {}
         for key in self.columns:
-            values = [number(record, key) for record in records]
-            values = torch.tensor([math.nan if value is None else value for value in values], dtype=torch.float64)
-            found[key] = mean_interval(values, n_resamples=1000)
+            found[key] = mean_interval(with_nan([number(record, key) for record in records]), n_resamples=1000)
         return found
 
     def _verdicts(self) -> dict[str, Verdict]:
@@ -186,5 +182,4 @@ def _mean_curve(records: Sequence[Mapping], key: str) -> list[float]:
     rows = [record["curves"][key] for record in records if key in record.get("curves", {})]
     if not rows:
         return []
-    values = torch.tensor([[math.nan if v is None else v for v in row] for row in rows], dtype=torch.float64)
-    return values.nanmean(dim=0).tolist()
+    return with_nan(rows).nanmean(dim=0).tolist()

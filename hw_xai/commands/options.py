@@ -1,6 +1,26 @@
 """Kinds of option that several commands take."""
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TypeVar
+
+Recipe = TypeVar("Recipe")
+
+
+def add_recipe(parser: argparse.ArgumentParser, recipe: type, helps: Mapping[str, str]) -> None:
+    """Add an option for each field of a recipe, a dataclass, with the field's default."""
+    for option in fields(recipe):
+        flag = "--" + option.name.replace("_", "-")
+        if option.type is bool:
+            parser.add_argument(flag, action="store_true", help=helps[option.name])
+        else:
+            parser.add_argument(flag, type=option.type, default=option.default, help=helps[option.name])
+
+
+def recipe_of(options: argparse.Namespace, recipe: type[Recipe]) -> Recipe:
+    """Return the recipe that the options of `add_recipe` ask for."""
+    return recipe(**{option.name: getattr(options, option.name) for option in fields(recipe)})
 
 
 def count(text: str) -> int:

@@ -4,9 +4,8 @@ Several processes or GPUs: `accelerate launch -m hw_xai.cli train …`.
 """
 
 import argparse
-from dataclasses import fields
 
-from .options import count
+from .options import add_recipe, count, recipe_of
 
 _HELP = {
     "architecture": "foodnet, classifier (the homework's) or any torchvision backbone, such as resnet18",
@@ -37,12 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--synthetic-images", type=count, default=11_000, help="training images drawn for synthetic")
     from ..vision.recipe import Recipe
 
-    for option in fields(Recipe):
-        flag = "--" + option.name.replace("_", "-")
-        if option.type is bool:
-            parser.add_argument(flag, action="store_true", help=_HELP[option.name])
-        else:
-            parser.add_argument(flag, type=option.type, default=option.default, help=_HELP[option.name])
+    add_recipe(parser, Recipe, _HELP)
 
 
 def workers(text: str) -> int:
@@ -59,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    recipe = Recipe(**{option.name: getattr(options, option.name) for option in fields(Recipe)})
+    recipe = recipe_of(options, Recipe)
     training, validation = _splits(options)
     report = train(recipe, training, validation, options.out, workers=options.workers, tensorboard=options.tensorboard)
     if not PartialState().is_main_process:

@@ -1,9 +1,8 @@
 """Train L-CAM's attention for a classifier, to explain it in one pass; the same command resumes an interrupted run."""
 
 import argparse
-from dataclasses import fields
 
-from .options import count
+from .options import add_recipe, count, recipe_of
 from .train import workers
 
 _HELP = {
@@ -26,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=count, help="CPU threads (PyTorch's own choice)")
     from ..vision.recipe import LcamRecipe
 
-    for option in fields(LcamRecipe):
-        flag = "--" + option.name.replace("_", "-")
-        parser.add_argument(flag, type=option.type, default=option.default, help=_HELP[option.name])
+    add_recipe(parser, LcamRecipe, _HELP)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -41,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    recipe = LcamRecipe(**{option.name: getattr(options, option.name) for option in fields(LcamRecipe)})
+    recipe = recipe_of(options, LcamRecipe)
     model = load(options.model).to(device(), memory_format=torch.channels_last)
     train(model, _images(options, model.input_size), recipe, options.out, workers=options.workers)
     file = f"{options.out}/lcam.safetensors"

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..explain.contract import BATCH_SIZE, Explainer, Model, Target, explaining, known_target
 from .randomize import Mode, Normalization, randomized_models
 from .similarity import MEASURES, similarity
+from .statistics import with_nan
 
 Number = float | None  # None where a similarity is not defined: JSON knows no NaN
 
@@ -145,8 +146,7 @@ def curves(comparisons: Iterable[Comparison]) -> list[Curve]:
 def _averaged(same: list[Comparison]) -> Curve:
     mean, spread, first = {}, {}, same[0]
     for measure in MEASURES:
-        rows = [[torch.nan if value is None else value for value in row] for c in same for row in c.similarity[measure]]
-        values = torch.tensor(rows, dtype=torch.float64)  # (inputs · seeds, blocks)
+        values = with_nan([row for c in same for row in c.similarity[measure]])  # (inputs · seeds, blocks)
         mean[measure] = _numbers(values.nanmean(dim=0))
         spread[measure] = _numbers((values - values.nanmean(dim=0)).square().nanmean(dim=0).sqrt())
     return Curve(first.method, first.mode, first.blocks, mean, spread, len(values))

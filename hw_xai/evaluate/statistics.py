@@ -1,5 +1,6 @@
 """The numbers behind the scores: rank correlation of many maps at once, and how sure a mean is."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -77,3 +78,8 @@ def mean_interval(values: Tensor, *, level: float = 0.95, n_resamples: int = 200
     counts = source.multinomial(len(known), np.full(len(known), 1 / len(known)), size=n_resamples)
     low, high = np.quantile(counts @ known / len(known), [(1 - level) / 2, (1 + level) / 2])
     return Interval(mean, float(low), float(high), len(known))
+
+
+def with_nan(values: Sequence) -> Tensor:
+    """Return numbers, or rows of equally many, as a float64 tensor, with NaN where there is None."""
+    return torch.from_numpy(np.array(values, dtype=np.float64))

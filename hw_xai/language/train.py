@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from ..explain.contract import random_states_preserved
-from ..files import atomic
-from ..training import check_same_recipe, decay_groups, seed_of
+from ..training import check_same_recipe, decay_groups, read_checkpoint, seed_of, write_checkpoint
 from .bert import load_bert, quiet
 from .corpus import ReadingExample, pieces, reading_examples, training_sentences
 
@@ -300,16 +299,15 @@ def fit(
                 bar.set_postfix(loss=f"{loss.item():.3f}")
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == recipe.steps:
                 state = {"recipe": asdict(recipe), "step": step + 1, "model": model.state_dict()}
-                with atomic(checkpoint) as temporary:
-                    torch.save(state | {"optimizer": optimizer.state_dict()}, temporary)
+                write_checkpoint(checkpoint, state | {"optimizer": optimizer.state_dict()})
     model.eval()
 
 
 def _resume(checkpoint: Path, recipe: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Restore an earlier run of the same recipe, if there is one; return the step at which to go on."""
-    if not checkpoint.exists():
+    saved = read_checkpoint(checkpoint)
+    if saved is None:
         return 0
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     check_same_recipe(checkpoint, saved["recipe"], asdict(recipe))
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])

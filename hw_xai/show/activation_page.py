@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .embedding_page import _METHOD_NOTES, Plane, _nearest, _steadied
+from .embedding_page import METHOD_NOTES, Plane, nearest_others, steadied
 from .gallery import Panel
 from .images import photo_uri, to_rgb
 from .pages import rounded, write_page
@@ -71,13 +71,18 @@ def write_activation_page(
                 f"`layers` must place {len(photos)} photos, got {len(layer.plane.points)} points in {layer.name}"
             )
     groups = sorted({photo.group for photo in photos})
-    planes = _steadied([layer.plane for layer in layers]) if layers else []
+    planes = steadied([layer.plane for layer in layers]) if layers else []
     data = {
         "points": [_point(photo) for photo in photos],
         "groups": groups,
         "colours": CLASS_COLOURS,
         "layers": [
-            {"name": one.name, "points": rounded(plane.points), "worth": plane.worth, "nearest": _nearest(one.cosine)}
+            {
+                "name": one.name,
+                "points": rounded(plane.points),
+                "worth": plane.worth,
+                "nearest": nearest_others(one.cosine),
+            }
             for one, plane in zip(layers, planes, strict=True)
         ],
         "matrices": {},
@@ -95,7 +100,7 @@ def write_activation_page(
         ],
         channels=[_channel(channel) for channel in channels],
         n_layers=len(layers),
-        method_note=_METHOD_NOTES[method],
+        method_note=METHOD_NOTES[method],
         data=data,
     )
 

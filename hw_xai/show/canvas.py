@@ -74,11 +74,16 @@ def _figure_type() -> type[Figure]:
         """A figure that a notebook draws although pyplot, which would teach it to, was never imported."""
 
         def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=110)
-            return buffer.getvalue()
+            return png_of(self, dpi=110)
 
     return Sheet
+
+
+def png_of(figure: Figure, dpi: int) -> bytes:
+    """Return a figure as the bytes of a PNG; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def sheet(width: float, height: float) -> Figure:

@@ -83,8 +83,8 @@ def write_embedding_page(
         "colours": GROUP_COLOURS,
         "metric": metric,
         "layers": [
-            {"points": rounded(plane.points), "worth": plane.worth, "nearest": _nearest(similar)}
-            for plane, similar in zip(_steadied(planes), cosine, strict=True)
+            {"points": rounded(plane.points), "worth": plane.worth, "nearest": nearest_others(similar)}
+            for plane, similar in zip(steadied(planes), cosine, strict=True)
         ],
         "matrices": {} if euclidean is None else {"cosine": _matrix(cosine), "euclidean": _matrix(euclidean)},
         "report": None if report is None else _report(report),
@@ -98,14 +98,14 @@ def write_embedding_page(
         n_layers=len(planes),
         has_matrices=euclidean is not None,
         metric=metric,
-        method_note=_METHOD_NOTES[method],
+        method_note=METHOD_NOTES[method],
         report=report,
         no_report=no_report,
         data=data,
     )
 
 
-_METHOD_NOTES = {
+METHOD_NOTES = {
     "pca": "PCA: a shadow of the vectors on the plane where they spread most. Distances are true within the plane and "
     "blind to all outside it.",
     "tsne": "t-SNE keeps neighbours, not distances: the gaps between clusters and their sizes mean nothing.",
@@ -113,7 +113,7 @@ _METHOD_NOTES = {
 }
 
 
-def _steadied(planes: Sequence[Plane]) -> list[Plane]:
+def steadied(planes: Sequence[Plane]) -> list[Plane]:
     """Mirror each plane so that it resembles the layer before: which way an axis points is chance."""
     steady = [planes[0]]
     for plane in planes[1:]:
@@ -122,7 +122,7 @@ def _steadied(planes: Sequence[Plane]) -> list[Plane]:
     return steady
 
 
-def _nearest(similar: np.ndarray) -> list[list[list]]:
+def nearest_others(similar: np.ndarray) -> list[list[list]]:
     """Return for each point its nearest others with their cosines; (n, n)."""
     order = np.argsort(-similar - 10 * -np.eye(len(similar)), axis=1)[:, : min(N_NEIGHBOURS, len(similar) - 1)]
     return [[[int(k), round(float(row[k]), 3)] for k in near] for row, near in zip(similar, order, strict=True)]

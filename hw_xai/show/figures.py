@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..files import atomic
-from .canvas import INK, LINE, colour_bar, frames, lay, sheet, styled, trace
+from .canvas import INK, LINE, colour_bar, frames, lay, png_of, sheet, styled, trace
 from .colours import mute
 from .images import outline, to_rgb
 from .normalize import is_signed, limits, stretch, to_map
@@ -193,5 +193,5 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
 def save_png(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
     """Write a figure as a PNG, whole or not at all; equal figures give equal bytes."""
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+        temporary.write_bytes(png_of(figure, dpi))
     return Path(path)

@@ -67,4 +67,9 @@ def outline(mask: ArrayLike) -> list[np.ndarray]:
 def _uri(picture: Image.Image, kind: str, **options) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), kind)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return the file of an image, of a kind such as PNG, as a data URI."""
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"

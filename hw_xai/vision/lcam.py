@@ -1,22 +1,19 @@
 """Train L-CAM beside a frozen classifier, save and load it; a killed run resumes to the same weights."""
 
 import hashlib
-import io
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ..errors import UserError
 from ..explain import LearnedCAM
-from ..files import atomic, shipped
-from ..training import check_same_recipe, seed_of
+from ..files import shipped
+from ..training import check_same_recipe, read_checkpoint, seed_of, write_checkpoint
+from .models import read_tensors, write_tensors
 from .recipe import LcamRecipe
 
 SHIPPED = {
@@ -92,12 +89,9 @@ class _Run:
 
     def read(self, learned: LearnedCAM, optimizer: torch.optim.Optimizer) -> list[float]:
         """Restore an earlier run of the same recipe, if there is one, and return its losses."""
-        if not self.checkpoint.exists():
+        saved = read_checkpoint(self.checkpoint)
+        if saved is None:
             return []
-        try:
-            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-            raise UserError(f"{self.checkpoint} is damaged: delete it to start again") from error
         check_same_recipe(self.out, saved["recipe"], self.recipe)
         learned.load_state_dict(saved["learned"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -105,10 +99,7 @@ class _Run:
 
     def write(self, learned: LearnedCAM, optimizer: torch.optim.Optimizer, losses: list[float]) -> None:
         content = {"learned": learned.state_dict(), "optimizer": optimizer.state_dict()}
-        # into memory first: on a full disk torch's own writer raises an error that does not say so
-        torch.save(content | {"recipe": self.recipe, "losses": losses}, packed := io.BytesIO())
-        with atomic(self.checkpoint) as temporary:
-            temporary.write_bytes(packed.getbuffer())
+        write_checkpoint(self.checkpoint, content | {"recipe": self.recipe, "losses": losses})
 
 
 # -------------------------------------------------------------------------------------------------------------- files
@@ -116,10 +107,8 @@ class _Run:
 
 def save(learned: LearnedCAM, path: str | Path, model: nn.Module) -> None:
     """Write the attention as safetensors (14 KB for FoodNet), with the fingerprint of the model that it belongs to."""
-    tensors = {key: value.float().cpu().contiguous() for key, value in learned.state_dict().items()}
-    content = to_bytes(tensors, {"lcam": learned.variant, "classifier": fingerprint(model)})
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
+    tensors = {key: value.float() for key, value in learned.state_dict().items()}
+    write_tensors(path, tensors, {"lcam": learned.variant, "classifier": fingerprint(model)})
 
 
 def load(name_or_path: str | Path, model: nn.Module) -> LearnedCAM:
@@ -128,12 +117,7 @@ def load(name_or_path: str | Path, model: nn.Module) -> LearnedCAM:
     path = shipped(SHIPPED[name]) if name in SHIPPED else Path(name)
     if not path.is_file():
         raise UserError(f'no L-CAM is called "{name}": give a file of hw-xai train-lcam or one of {", ".join(SHIPPED)}')
-    try:
-        with safe_open(path, "pt") as file:
-            facts = file.metadata() or {}
-            state: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} must be a safetensors file, but it cannot be read: {error}") from error
+    state, facts = read_tensors(path)
     if "lcam" not in facts or state.keys() != {"weight", "bias"}:
         raise UserError(f"{path} must hold an L-CAM: make one with hw-xai train-lcam")
     if facts.get("classifier") != fingerprint(model):

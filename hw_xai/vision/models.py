@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -193,10 +194,25 @@ def save(
     """Write weights as safetensors, half precision (3 MB for FoodNet), with what `load` needs and other `facts`."""
     tensors = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
     needed = {"architecture": architecture, "classes": json.dumps(classes), "input_size": str(input_size)}
+    write_tensors(path, tensors, needed | facts)
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """Write tensors and facts about them as safetensors, whole or not at all."""
     # bytes first: on a full disk safetensors' own writer raises an error that does not say so
-    content = to_bytes({key: value.contiguous().cpu() for key, value in tensors.items()}, needed | facts)
+    content = to_bytes({key: value.contiguous().cpu() for key, value in tensors.items()}, dict(facts))
     with atomic(path) as temporary:
         temporary.write_bytes(content)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the facts of a safetensors file; UserError when it is none."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is not a dict)
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} must be a safetensors file, but it cannot be read: {error}") from error
 
 
 def load(name_or_path: str | Path) -> nn.Module:
@@ -244,12 +260,7 @@ def _unknown_model(name: str) -> str:
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...], int]:
     """Return state dict, architecture, class names and input size of a weights file."""
     if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, "pt") as file:
-                facts = file.metadata() or {}
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is not a dict)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{path} must be a safetensors file, but it cannot be read: {error}") from error
+        state, facts = read_tensors(path)
         if "architecture" not in facts:
             raise UserError(
                 f"{path} must name its architecture in its metadata: save it with hw_xai.vision.models.save"

@@ -1,9 +1,7 @@
 """Train a food-11 network: every step is a function of (weights, step), so a killed run resumes to the same weights."""
 
 import csv
-import io
 import json
-import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,7 +15,7 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from ..files import atomic
-from ..training import check_same_recipe, decay_groups, seed_of
+from ..training import check_same_recipe, decay_groups, read_checkpoint, seed_of, write_checkpoint
 from .food11 import CLASSES
 from .models import build, load, save
 from .preprocess import augmentation, preprocessing
@@ -287,12 +285,9 @@ class _Run:
 
     def read(self, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Restore an earlier run of the same recipe, if there is one."""
-        if not self.checkpoint.exists():
+        saved = read_checkpoint(self.checkpoint)
+        if saved is None:
             return Progress()
-        try:
-            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-            raise UserError(f"{self.checkpoint} is damaged: delete it to start again") from error
         check_same_recipe(self.out, saved["recipe"], asdict(self.recipe) | {"processes": self.n_processes})
         model.load_state_dict(saved["model"])
         ema.load_state_dict(saved["ema"])
@@ -306,10 +301,7 @@ class _Run:
             "ema": ema.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
-        # into memory first: on a full disk torch's own writer raises an error that does not say so
-        torch.save(content | asdict(state), packed := io.BytesIO())
-        with atomic(self.checkpoint) as temporary:
-            temporary.write_bytes(packed.getbuffer())
+        write_checkpoint(self.checkpoint, content | asdict(state))
 
     def write_epoch(self, state: Progress, model: nn.Module, matrix: Tensor, writer, progress: bool) -> None:
         """Record one epoch: history, curves, and, when it is the best so far, the weights with their report."""
