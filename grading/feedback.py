@@ -12,9 +12,9 @@ Language = Literal["en", "zh-TW", "both"]
 
 
 def in_words(text: Text, language: Language) -> str:
-    """Return a text in one language, or both with a slash between."""
+    """Return a text in one language, or both with a slash between unless they are the same."""
     if language == "both":
-        return f"{text.en} / {text.zh}" if text.en else ""
+        return text.en if text.en == text.zh else f"{text.en} / {text.zh}"
     return text.zh if language == "zh-TW" else text.en
 
 

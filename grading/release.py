@@ -131,13 +131,6 @@ def execute(notebook: NotebookNode, folder: Path, seconds: int = 600) -> Noteboo
     return notebook
 
 
-def html_of(notebook: NotebookNode) -> str:
-    """Return a notebook as a page for teaching."""
-    from nbconvert import HTMLExporter
-
-    return HTMLExporter().from_notebook_node(notebook)[0]
-
-
 def keep_pictures(notebook: NotebookNode, width: int = 720) -> list[Path]:
     """Write what the cells marked picture="…" of an executed notebook drew, as the pictures that students compare."""
     from PIL import Image

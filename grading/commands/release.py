@@ -36,8 +36,9 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ..cells import Options
-    from ..release import as_bytes, execute, html_of, keep_pictures, masters, release, write
+    from ..release import as_bytes, execute, keep_pictures, masters, release, write
     from ..roster import read_roster, variant_of
+    from ..teaching_page import html_of
 
     if options.pictures and not options.solved:
         raise UserError("--pictures needs --solved: the expected pictures are drawn by the solutions")
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         if options.solved:
             folder.mkdir(parents=True, exist_ok=True)
             execute(notebook, folder)
-            write(html_of(notebook).encode(), folder / f"{path.stem}.html")
+            write(html_of(notebook, path.stem).encode(), folder / f"{path.stem}.html")
         if options.pictures:
             keep_pictures(notebook)
         write(as_bytes(notebook), folder / f"{path.stem}.ipynb")
