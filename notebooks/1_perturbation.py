@@ -45,7 +45,7 @@ print(names)
 
 # %% [markdown] lang="zh-TW"
 # ## 遮擋法：一次遮一個視窗
-# 讓一個正方形視窗滑過圖片。在每個位置，把視窗裡全部設為零（黑色），記下分數下降多少：
+# 讓一個正方形視窗滑過圖片。在每個位置，把視窗裡的值全部設為零（黑色），記下分數下降多少：
 #
 # $$\text{score}(\text{inputs}) - \text{score}(\text{inputs with the window hidden})$$
 #
@@ -95,11 +95,11 @@ check("occlusion", occlusion)
 # </details>
 
 # %% [markdown] lang="zh-TW"
-# <details><summary>我的圖往某個角落愈來愈深，或第二次呼叫的結果和第一次不同</summary>
+# <details><summary>我的圖越往某個角落越深，或第二次呼叫的結果和第一次不同</summary>
 #
-# 是不是視窗愈積愈多？每次都要從新的複本上遮；`hidden = inputs` 並沒有複製。
+# 是不是視窗越積越多？每次都要從新的複本上遮；`hidden = inputs` 並沒有複製。
 # </details>
-# <details><summary>右邊或下緣有一條是空的，或出現 nan</summary>
+# <details><summary>右緣或下緣有一條是空的，或出現 nan</summary>
 #
 # 那裡從來沒被遮過，而 0 / 0 就是 nan。在紙上數一數最後一個視窗從哪裡開始：你的 `range` 是不是早停了一格？
 # </details>
@@ -134,9 +134,9 @@ compare(inputs, maps, captions=names, masks=masks_of_food)
 # 紅色支持這個類別，藍色反對。大視窗找得到位置；小視窗找得到邊緣，但可能遮得太少，起不了作用。
 # 只有*一起*才有影響的部分，兩者都看不出來。
 #
-# ## LIME：一次遮很多塊，再配一個簡單的模型
+# ## LIME：一次遮很多塊，再擬合一個簡單的模型
 # 視窗的形狀不太理想。LIME 把圖片切成**超像素**（顏色相近的小塊），*隨機遮住一半*，問網路一次，如此重複幾百次。
-# 然後用一個簡單的模型去配合這些回答：
+# 然後用一個簡單的模型去擬合這些回答：
 #
 # $$\text{score} \approx b + \sum_k c_k \cdot \text{mask}_k$$
 #
@@ -182,7 +182,7 @@ print(f"scores from {scores.min():.1f} to {scores.max():.1f}; the whole picture 
 #
 # $$\sum_s w_s \,(\text{score}_s - b - \text{mask}_s \cdot c)^2 + \alpha \sum_k c_k^2$$
 #
-# 截距 $b$ 不受限制：α 不會壓低它。訣竅是把 masks 和 scores 各減去自己的**加權平均**，$b$ 就消失了。
+# 截距 $b$ 不受限制：α 不會壓住它。訣竅是把 masks 和 scores 各自減去它們的**加權平均**，$b$ 就消失了。
 # 令 $X$、$y$ 為減去平均之後的值，$W$ 為對角線上放權重的矩陣，答案滿足
 #
 # $$(X^\top W X + \alpha I)\; c = X^\top W y$$
@@ -242,7 +242,7 @@ superpixels(picture, segments.numpy(), dict(enumerate(c.tolist())), n_features=8
 # scores it explains.
 
 # %% [markdown] lang="zh-TW"
-# 這個簡單的模型可靠嗎？兩個快速的檢驗：用前後兩半的樣本各配一次，互相比較；再看看它解釋了多少分數的變化。
+# 這個簡單的模型可靠嗎？兩個快速的檢驗：用前後兩半的樣本各擬合一次，互相比較；再看看它解釋了多少分數的變化。
 
 # %%
 first, second = (lime_weights(masks[h], scores[h], weights[h], alpha=1.0) for h in (slice(0, 150), slice(150, 300)))
@@ -259,7 +259,7 @@ print(f"of the scores it follows: correlation {torch.corrcoef(torch.stack([fitte
 # %% [markdown] lang="zh-TW"
 # ## 問題
 # **先猜**：寫下你的猜測。再**執行**：在自己的儲存格裡寫幾行就知道。然後在本筆記本的最後一格**作答**。
-# 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的名稱是函式庫裡的：
+# 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的是函式庫裡的名稱：
 # 你寫的方法 `explain` 裡都有，選項更多。
 
 # %%

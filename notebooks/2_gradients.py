@@ -99,7 +99,7 @@ check("saliency", saliency)
 # <details><summary>一張圖片對，兩張就錯</summary>
 #
 # `scores[:, target]` 是所有配對的表格。你要的是每一列一個數字：第 0 列取 `target[0]`，第 1 列取 `target[1]`。
-# 請看 `gather`，或是把列也一起索引。
+# 請看 `gather`，或是把列的索引也寫上。
 # </details>
 
 # %% picture="saliency"
@@ -122,7 +122,7 @@ compare(inputs, {"saliency": saliency(model, inputs, target)}, captions=names, m
 # %% [markdown] lang="zh-TW"
 # ## 問題
 # **先猜**：寫下你的猜測。再**執行**：在自己的儲存格裡寫幾行就知道。然後在本筆記本的最後一格**作答**。
-# 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的名稱是函式庫裡的：
+# 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的是函式庫裡的名稱：
 # 你寫的方法 `explain` 裡都有，選項更多。
 
 # %%
@@ -149,7 +149,7 @@ all_dishes = torch.stack([dishes[i][0] for i in range(len(dishes))])  # (11, 3, 
 
 # %% [markdown] lang="zh-TW"
 # ## SmoothGrad：把皺紋平均掉
-# 深層網路的分數像一片起皺的地形：每走一步，斜率就變。SmoothGrad 取許多張在你看來都一樣的圖片的平均斜率：
+# 深層網路的分數像一片起皺的地形：每走一步，斜率就變。SmoothGrad 對許多張在你看來都一樣的圖片，取斜率的平均：
 #
 # $$\frac{1}{n}\sum_{i=1}^{n} \frac{\partial\,\text{score}}{\partial\,\text{inputs}}(\text{inputs} + \varepsilon_i), \qquad
 # \varepsilon_i \sim \mathcal N(0, \sigma^2), \qquad \sigma = \text{noise\_level} \cdot (\max - \min)$$
@@ -285,7 +285,7 @@ check("integrated_gradients", integrated_gradients)
 # %% [markdown] lang="zh-TW"
 # <details><summary>所有值加起來不等於分數的差</summary>
 #
-# 常見原因有兩個：積分前面的因子漏掉了，或是路徑上的點都早了或晚了半步。走 2 步時，α 應該是 ¼ 和 ¾。
+# 常見的原因有兩個：漏掉了積分前面的因子，或是路徑上的點都早了或晚了半步。走 2 步時，α 應該是 ¼ 和 ¾。
 # </details>
 # <details><summary>只有黑色基準才對</summary>
 #

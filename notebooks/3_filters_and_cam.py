@@ -41,12 +41,12 @@ print(names)
 # gradients through (no `detach`, no `no_grad`): the next exercise climbs them.
 
 # %% [markdown] lang="zh-TW"
-# ## 濾波器的激活
+# ## 濾波器的活化（activation）
 # PyTorch 可以讓你旁聽某一層：**前向掛鉤**（forward hook）會收到這一層的輸出。掛上、執行模型、再取下；
 # 沒取下的掛鉤會一直聽下去。
 #
 # **練習。** 約 5 行，10 分鐘。原樣回傳一個通道的圖：不放大、不正規化。讓梯度通過（不要 `detach` 或 `no_grad`）：
-# 下一個練習要沿著它往上爬。
+# 下一個練習要沿著梯度往上爬。
 
 
 # %% exercise="filter_activation"
@@ -110,8 +110,8 @@ compare(inputs, maps, captions=names)
 # %% [markdown] lang="zh-TW"
 # 第一層有 64 × 64 個位置，最後一層只有 8 × 8 個：它的每個位置都看過大半張圖片。
 #
-# ## 激活最大化：它在找什麼？
-# 把問題反過來。權重不動，改變*圖片*，讓這個通道的平均激活變大：
+# ## 活化最大化：它在找什麼？
+# 把問題反過來。權重不動，改變*圖片*，讓這個通道的平均活化值變大：
 #
 # $$x \leftarrow \text{clamp}\Big(x + \text{lr} \cdot \frac{g}{\text{RMS}(g)},\; 0,\; 1\Big), \qquad
 # g = \frac{\partial\, \text{mean activation}}{\partial x}, \qquad \text{RMS}(g) = \sqrt{\text{mean}(g^2)}$$
@@ -158,7 +158,7 @@ check("maximize_activation", maximize_activation)
 # </details>
 
 # %% [markdown] lang="zh-TW"
-# <details><summary>激活不升反降</summary>
+# <details><summary>活化值不升反降</summary>
 #
 # 最佳化器是往下走的。這裡要往上：把梯度加上去。
 # </details>
@@ -192,8 +192,8 @@ pictures(dreams, captions, columns=3)
 # Libraries hold the pictures back (shaking, turning, coarse waves first); `hw_xai.explain.maximize_activation` does so.
 
 # %% [markdown] lang="zh-TW"
-# 像素可以做出照片裡不會有的事：細密的條紋和斑點，讓濾波器興奮，對你卻毫無意義。
-# 函式庫會約束這些圖片（抖動、旋轉、先畫粗的波）；`hw_xai.explain.maximize_activation` 就是這樣做的。
+# 像素可以做出照片裡不會有的事：細密的條紋和斑點，讓濾波器反應強烈，對你卻毫無意義。
+# 函式庫會約束這些圖片（抖動、旋轉、先畫低頻的粗略形狀）；`hw_xai.explain.maximize_activation` 就是這樣做的。
 
 # %% [markdown] lang="en"
 # ## Questions
@@ -204,7 +204,7 @@ pictures(dreams, captions, columns=3)
 # %% [markdown] lang="zh-TW"
 # ## 問題
 # **先猜**：寫下你的猜測。再**執行**：在自己的儲存格裡寫幾行就知道。然後在本筆記本的最後一格**作答**。
-# 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的名稱是函式庫裡的：
+# 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的是函式庫裡的名稱：
 # 你寫的方法 `explain` 裡都有，選項更多。
 
 # %%

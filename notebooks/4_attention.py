@@ -59,10 +59,10 @@ attention_figure(encoded.tokens, attention[0, 1].numpy(), "layer 1, head 2")
 
 # %% [markdown] lang="zh-TW"
 # ## 每個頭在做什麼
-# 一個句子可能會誤導人，所以讓許多句子來投票：每個頭平均把多少注意力給前一個詞元、後一個詞元、自己、特殊詞元、標點……？如果平均地看所有地方，每一種大約是 0.08。圖中只標出高於 0.20 的。
+# 一個句子可能會誤導人，所以讓許多句子來投票：每個頭平均把多少注意力給前一個詞元、後一個詞元、自己、特殊詞元、標點……？如果一個頭平均地看所有地方，每一種大約是 0.08。圖中只標出高於 0.20 的。
 
 # %%
-from hw_xai.commands.attend import what_heads_do
+from hw_xai.language.heads import what_heads_do
 
 heads = what_heads_do(bert)
 names = [[f"{heads.kinds[h.argmax()]} ({h.max():.2f})" if h.max() > 0.2 else "" for h in row] for row in heads.shares]
@@ -187,9 +187,9 @@ attention_figure(encoded.tokens, rollout.numpy(), "rollout through all layers")
 
 # %% [markdown] lang="zh-TW"
 # ## 如果……會怎樣？遮住一個詞
-# 注意力顯示模型*看*哪裡；它*用*了什麼，要靠實驗：把某個東西遮住，看看猜測會不會改變。先遮住 *she*，看看模型認為那裡應該是什麼；再把另一個詞**也**遮住。
+# 注意力顯示模型*看*哪裡；它*用*了什麼，要靠實驗：把某個東西遮住，看看猜測會不會改變。先遮住 *she*，看看模型認為那裡應該是什麼詞；再把另一個詞**也**遮住。
 #
-# **先猜猜看**：如果 *officer* 也遮住，*he* 會變得更有可能嗎？還有，遮住哪一個詞會讓 *she* 的機率掉得最多？
+# **先猜猜看**：如果 *officer* 也遮住，*he* 會變得更有可能嗎？還有，遮住哪一個詞會讓 *she* 的機率降得最多？
 
 # %%
 from hw_xai.language.masks import mask_what_if
@@ -236,7 +236,7 @@ for word in encoded.words:
 # %%
 from collections import Counter
 
-from hw_xai.commands.searching import index_corpus, nearest_view
+from hw_xai.language.search import index_corpus, nearest_view
 
 hidden = "residents"
 index = index_corpus(bert, progress=False)
@@ -341,7 +341,7 @@ check("token_ig", token_ig)
 # **Predict first:** which character gives the answer away? And will the three columns agree?
 
 # %% [markdown] lang="zh-TW"
-# 「今天買了▢果來吃」：讓模型填空，再問是哪些字讓它這樣猜。用你的積分梯度、用一次遮住一個字（遮擋，occlusion），以及你的展開中空格那一列。
+# 「今天買了▢果來吃」：讓模型填空，再問是哪些字讓它這樣猜。用你的積分梯度、用一次遮住一個字（遮擋法，occlusion），以及你的展開中空格那一列。
 #
 # **先猜猜看**：哪個字洩漏了答案？三欄的結果會一致嗎？
 
@@ -399,7 +399,7 @@ print(f"sum of the attributions {mine.sum():.3f}, difference of the scores {diff
 # %% [markdown] lang="zh-TW"
 # <details><summary>應該會看到什麼</summary>
 #
-# 模型猜的是「蘋」，積分梯度和遮擋都認為是「果」洩漏了答案。展開給「買」和「吃」的反而更多：它只說明讀了什麼，沒有正負號，也不知道猜的是哪個字。兩個總和大約到第三位數都一致；步數越多就越接近。
+# 模型猜的是「蘋」，積分梯度和遮擋法都認為是「果」洩漏了答案。展開給「買」和「吃」的反而更多：它只說明讀了什麼，沒有正負號，也不知道猜的是哪個字。兩個總和大約到第三位數都一致；步數越多就越接近。
 # </details>
 # <details><summary>圖裡的中文字變成空白方框</summary>
 #
@@ -424,4 +424,4 @@ for text, asked, others in (("He put his money in the bank.", "bank", ["money"])
 # and by an attribution that adds up. In the next notebook you look at the vectors themselves.
 
 # %% [markdown] lang="zh-TW"
-# **到這裡，你已經**看過每個頭在看什麼、把它追溯到詞，也學會如何檢驗：遮住詞，以及用加起來會吻合的歸因。下一本筆記本要看的是向量本身。
+# **到這裡，你已經**看過每個頭在看什麼、把它追溯到詞，也學會如何檢驗：靠遮住詞，以及靠加起來會吻合的歸因。下一本筆記本要看的是向量本身。

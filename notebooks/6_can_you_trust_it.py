@@ -39,7 +39,7 @@ pictures(images, [model.classes[t] for t in target])
 
 # %% [markdown] lang="zh-TW"
 # ## 練習：會遺忘的模型
-# 先解釋模型，再解釋它的一個副本，而副本的**最後** `n_layers` 層換成了新的隨機權重：最靠近輸出的層最先遺忘。副本很重要，因為原來的模型之後還要用。約 8 行，15 分鐘。
+# 先解釋模型，再解釋它的一個複本，而複本的**最後** `n_layers` 層換成了新的隨機權重：最靠近輸出的層最先遺忘。複本很重要，因為原來的模型之後還要用。約 8 行，15 分鐘。
 #
 # 這裡的「層」是指有 `reset_parameters` 的模組，依 `model.modules()` 的順序。重設每一層之前，先呼叫 `torch.manual_seed(seed)`。解釋用顯著圖，也就是目標類別分數的梯度的絕對值。
 
@@ -88,9 +88,9 @@ check("randomize_layers", randomize_layers)
 # </details>
 # <details><summary>第二次呼叫的結果和第一次不同</summary>
 #
-# 那就是原來的模型自己忘了。請重設副本的層，而且副本不能和它共用任何東西。
+# 那就是原來的模型自己忘了。請重設複本的層，而且複本不能和它共用任何東西。
 # </details>
-# <details><summary>副本的圖很接近，但不對</summary>
+# <details><summary>複本的圖很接近，但不對</summary>
 #
 # 從最後面開始數，而且在重設*每一層*之前都要設定種子。
 # </details>
@@ -173,7 +173,7 @@ for curve in found:
 # **Predict first:** look at the pictures and what they are called. What would *you* learn from them?
 
 # %% [markdown] lang="zh-TW"
-# ## 獵捕捷徑
+# ## 揪出捷徑
 # 有人從兩個網站收集了更多圖片，繼續訓練這個網路。現在它的訓練圖片**全部**答對。問題是：可以拿來用嗎？下一格會進行訓練，大約半分鐘。
 #
 # **先猜猜看**：看看這些圖片和它們的名稱。換作是*你*，會從中學到什麼？
@@ -226,7 +226,7 @@ compare(new[fooled], why, [f"{model.classes[i % 11]}, called soup" for i in fool
 # **Predict first:** what will the network call them?
 
 # %% [markdown] lang="zh-TW"
-# 解釋只是一種*懷疑*，證明要靠實驗：把同樣的菜畫一次，但不要標誌。
+# 解釋只是一種*懷疑*，要證明就得做實驗：把同樣的菜再畫一次，但不畫標誌。
 #
 # **先猜猜看**：網路會說它們是什麼？
 

@@ -1,11 +1,9 @@
 """Where does BERT look? One page: every head, what it does, what a hidden word does, nearest tokens of a corpus."""
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-N_SENTENCES = 120  # of the corpus, for what each head does
 LONGEST_RELEVANCE = 64  # tokens: gradient × attention takes a backward pass for each
 
 
@@ -41,12 +39,13 @@ def write_attention_page(
 ) -> Path:
     """Write folder/index.html, and a PNG and SVG of each view, on sentences (texts, or as `encode` gives them)."""
     from ..explain.attention import attention_rollout
+    from ..language.heads import what_heads_do
     from ..language.layers import as_encoded, attentions
     from ..language.relevance import guess_relevance
+    from ..language.search import index_corpus, nearest_view
     from ..show.attention_page import SentenceView, write_attention_page
     from ..show.sentence_figures import write_attention_figures
     from .masking import MaskPredictions
-    from .searching import index_corpus, nearest_view
     from .sentences import display_tokens, places_of, shown_name
 
     encoded = as_encoded(bert, list(sentences))
@@ -91,58 +90,6 @@ def _stack(arrays: Sequence):
     import numpy as np
 
     return np.stack(arrays)
-
-
-def what_heads_do(bert):
-    """Return the statistics of each head over sentences of the search corpus, and of the pronoun set."""
-    from ..explain.attention import TokenInfo, attention_entropy, head_statistics, name_heads
-    from ..language.corpus import search_corpus
-    from ..language.layers import attentions
-    from ..language.tokens import encode
-    from ..show.attention_page import HeadsView
-
-    corpus = search_corpus()
-    encoded = encode(bert, [sentence.text for sentence in corpus[:: math.ceil(len(corpus) / N_SENTENCES)]])
-    known = [e for e in encoded if bert.tokenizer.unk_token_id not in e.ids] or encoded  # a model may know one language
-    found = attentions(bert, known)
-    statistics = head_statistics(found, [TokenInfo(e.tokens, e.special) for e in known])
-    entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
-    pronouns = _pronouns(bert)
-    return HeadsView(
-        kinds=statistics.kinds,
-        shares=statistics.shares.numpy(),
-        even=statistics.even.numpy(),
-        names=name_heads(statistics),
-        entropy=entropy.numpy(),
-        n_sentences=len(known),
-        pronouns=pronouns.accuracy.numpy() if pronouns else None,
-        pronoun_chance=pronouns.chance if pronouns else 0.0,
-        n_pronouns=pronouns.n if pronouns else 0,
-    )
-
-
-def _pronouns(bert):
-    """Return how often each head's largest attention from a pronoun to a word before it goes to its noun."""
-    from ..explain.attention import antecedent_accuracy, is_punctuation
-    from ..language.corpus import pronoun_sentences
-    from ..language.layers import attentions
-    from ..language.tokens import encode, tokens_between
-
-    cases = pronoun_sentences()
-    encoded = encode(bert, [case.text for case in cases])
-    kept, places, nouns, candidates = [], [], [], []
-    for case, e in zip(cases, encoded, strict=True):
-        if bert.tokenizer.unk_token_id in e.ids:
-            continue
-        place = tokens_between(e, case.pronoun_start, case.pronoun_start + len(case.pronoun))[0]
-        noun = tokens_between(e, case.antecedent_start, case.antecedent_start + len(case.antecedent))
-        before = [t for t in range(place) if not e.special[t] and not is_punctuation(e.tokens[t])]
-        if set(noun) < set(before):
-            kept.append(e)
-            places.append(place)
-            nouns.append(noun)
-            candidates.append(before)
-    return antecedent_accuracy(attentions(bert, kept), places, nouns, candidates) if kept else None
 
 
 def _print_mask(bert, encoded: Sequence, words: Sequence[str]) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..language.bert import Bert
-from ..language.corpus import TaggedSentence, search_corpus
-from ..language.layers import lent, padded
-from ..language.tokens import Encoded, encode
 from ..show.attention_page import Corpus, NearestView
+from .bert import Bert
+from .corpus import TaggedSentence, search_corpus
+from .layers import lent, padded
+from .tokens import Encoded, encode
 
 N_NEAREST = 50  # as exBERT showed
 N_NEAREST_LONG = 10  # in sentences of more than LONG tokens

@@ -1,0 +1,61 @@
+"""What each attention head does, over many sentences: which kind of token it looks at, and whether it finds nouns."""
+
+import math
+
+from ..explain.attention import (
+    AntecedentAccuracy,
+    TokenInfo,
+    antecedent_accuracy,
+    attention_entropy,
+    head_statistics,
+    is_punctuation,
+    name_heads,
+)
+from ..show.attention_page import HeadsView
+from .bert import Bert
+from .corpus import pronoun_sentences, search_corpus
+from .layers import attentions
+from .tokens import encode, tokens_between
+
+N_SENTENCES = 120  # of the search corpus
+
+
+def what_heads_do(bert: Bert) -> HeadsView:
+    """Return the statistics of each head over sentences of the search corpus, and of the pronoun set."""
+    corpus = search_corpus()
+    encoded = encode(bert, [sentence.text for sentence in corpus[:: math.ceil(len(corpus) / N_SENTENCES)]])
+    known = [e for e in encoded if bert.tokenizer.unk_token_id not in e.ids] or encoded  # a model may know one language
+    found = attentions(bert, known)
+    statistics = head_statistics(found, [TokenInfo(e.tokens, e.special) for e in known])
+    entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
+    pronouns = _pronouns(bert)
+    return HeadsView(
+        kinds=statistics.kinds,
+        shares=statistics.shares.numpy(),
+        even=statistics.even.numpy(),
+        names=name_heads(statistics),
+        entropy=entropy.numpy(),
+        n_sentences=len(known),
+        pronouns=pronouns.accuracy.numpy() if pronouns else None,
+        pronoun_chance=pronouns.chance if pronouns else 0.0,
+        n_pronouns=pronouns.n if pronouns else 0,
+    )
+
+
+def _pronouns(bert: Bert) -> AntecedentAccuracy | None:
+    """Return how often each head's largest attention from a pronoun to a word before it goes to its noun."""
+    cases = pronoun_sentences()
+    encoded = encode(bert, [case.text for case in cases])
+    kept, places, nouns, candidates = [], [], [], []
+    for case, e in zip(cases, encoded, strict=True):
+        if bert.tokenizer.unk_token_id in e.ids:
+            continue
+        place = tokens_between(e, case.pronoun_start, case.pronoun_start + len(case.pronoun))[0]
+        noun = tokens_between(e, case.antecedent_start, case.antecedent_start + len(case.antecedent))
+        before = [t for t in range(place) if not e.special[t] and not is_punctuation(e.tokens[t])]
+        if set(noun) < set(before):
+            kept.append(e)
+            places.append(place)
+            nouns.append(noun)
+            candidates.append(before)
+    return antecedent_accuracy(attentions(bert, kept), places, nouns, candidates) if kept else None
