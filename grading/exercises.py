@@ -40,7 +40,7 @@ def same_twice(calls: Sequence[Call], answers: Answers) -> bool:
 
 
 NEVER_NEGATIVE = Property(
-    Text("a saliency is never negative, yours is in places", "顯著性永遠不是負的，你的有些地方是負的"), never_negative
+    Text("a saliency is never negative, yours is in places", "顯著性不會是負的，你的有些地方是負的"), never_negative
 )
 SAME_TWICE = Property(
     Text(
@@ -74,14 +74,14 @@ def centred(calls: Sequence[Call], answers: Answers) -> bool:
 
 ROWS_SUM_TO_ONE = Property(
     Text("each row of a rollout sums to 1: it says where a token's information comes from, in shares",
-         "展開後每一列的總和是 1：它表示一個詞元的資訊各有多少比例來自何處"),
+         "展開的每一列總和是 1：它表示一個詞元的資訊來自何處、各占多少比例"),
     rows_sum_to_one,
 )  # fmt: skip
 BETWEEN_ONES = Property(Text("a cosine lies between −1 and 1", "餘弦值介於 −1 與 1 之間"), between_ones)
 NO_NEGATIVE_CAM = Property(
     Text(
         "a Grad-CAM is never negative: it keeps what speaks for the class",
-        "Grad-CAM 永遠不是負的：它只保留支持該類別的部分",
+        "Grad-CAM 不會是負的：它只保留支持該類別的部分",
     ),
     never_negative,
 )
@@ -92,7 +92,7 @@ A_PICTURE = Property(
     ),
     a_picture,
 )
-NO_NEGATIVE_DISTANCE = Property(Text("a distance is never negative", "距離永遠不是負的"), never_negative)
+NO_NEGATIVE_DISTANCE = Property(Text("a distance is never negative", "距離不會是負的"), never_negative)
 CENTRED = Property(Text("the mean of the projected points must be the origin", "投影後各點的平均必須是原點"), centred)
 SEED_DECIDES = Property(
     Text(
@@ -216,7 +216,7 @@ EXERCISES: dict[str, Exercise] = {
         distance=exact(0.02),  # trapezoid and Gauss–Legendre are right too, the left and the right sum are not
     ),
     "filter_activation": Exercise(
-        title=Text("Activation of a filter", "濾波器的激活"),
+        title=Text("Activation of a filter", "濾波器的活化"),
         notebook="3_filters_and_cam",
         points=1,
         minutes=10,
@@ -226,7 +226,7 @@ EXERCISES: dict[str, Exercise] = {
         properties=(SAME_TWICE,),
     ),
     "maximize_activation": Exercise(
-        title=Text("Activation maximization", "激活最大化"),
+        title=Text("Activation maximization", "活化最大化"),
         notebook="3_filters_and_cam",
         points=3,
         minutes=20,

@@ -203,7 +203,7 @@ def _off(mine: np.ndarray, expected: np.ndarray) -> Text:
     share = 100 * largest(mine - expected) / max(largest(expected), 1e-12)
     return Text(
         f"your values differ from the expected ones by up to {share:.3g} % of the largest",
-        f"你的數值與預期相差最多達最大值的 {share:.3g} %",
+        f"你的數值與預期相差最多達最大值的 {share:.3g}%",
     )
 
 

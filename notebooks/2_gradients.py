@@ -107,10 +107,10 @@ compare(inputs, {"saliency": saliency(model, inputs, target)}, captions=names, m
 
 # %% [markdown] lang="en"
 # The white outline is the food. The three colours of a pixel were joined to one number by taking the largest, and each
-# map was scaled to its own largest value: **strengths of two pictures cannot be compared here**.
+# map was scaled to its own range of values: **strengths of two pictures cannot be compared here**.
 
 # %% [markdown] lang="zh-TW"
-# 白色輪廓是食物的位置。每個像素的三個顏色取最大值合成一個數字，而每張圖都依自己的最大值縮放：
+# 白色輪廓是食物的位置。每個像素的三個顏色取最大值合成一個數字，而每張圖都依自己的數值範圍縮放：
 # **因此這裡不能比較兩張圖片之間的強度**。
 
 # %% [markdown] lang="en"

@@ -59,7 +59,7 @@ GRAD_CAM = [
         "relu_missing",
         cam(positive=lambda summed: summed),
         Text("the ReLU at the end is missing", "少了最後的 ReLU"),
-        Text("only what speaks for the class is to be seen", "只該看到支持該類別的部分"),
+        Text("only what speaks for the class is to be seen", "應該只看得到支持該類別的部分"),
     ),
     Misconception(
         "absolute",
@@ -117,7 +117,7 @@ GRAD_CAM = [
         cam(weigh=lambda slopes: slopes),
         Text(
             "maps and gradients are multiplied place by place, without the mean (that is HiResCAM)",
-            "激活與梯度逐點相乘，沒有先取平均（那是 HiResCAM）",
+            "活化圖與梯度逐點相乘，沒有先取平均（那是 HiResCAM）",
         ),
         Text("one weight for each channel", "每個通道一個權重"),
     ),
@@ -126,14 +126,14 @@ GRAD_CAM = [
         cam(combine=lambda weights, maps: (weights * torch.ones_like(maps)).sum(dim=1, keepdim=True)),
         Text(
             "the weights are added up without the maps: the picture is flat",
-            "權重直接加總，沒有乘上激活圖：結果是一片平坦",
+            "權重直接加總，沒有乘上活化圖：結果是一片平坦",
         ),
         Text("what do the weights weigh?", "權重是用來加權什麼的？"),
     ),
     Misconception(
         "maps_only",
         cam(combine=lambda weights, maps: maps.sum(dim=1, keepdim=True)),
-        Text("the maps are added up without weights: the class plays no part", "激活圖直接加總，沒有權重：跟類別無關"),
+        Text("the maps are added up without weights: the class plays no part", "活化圖直接加總，沒有權重：與類別無關"),
         Text("what is the gradient for?", "梯度是做什麼用的？"),
     ),
     Misconception(
@@ -201,7 +201,7 @@ GRAD_CAM = [
         lambda model, inputs, target, layer: mean_of(list(cam()(model, inputs, target, layer).split(1))).expand(
             len(inputs), -1, -1, -1
         ),
-        Text("the maps are averaged over the batch", "結果對批次取了平均"),
-        Text("each picture gets a map of its own", "每張圖要有自己的結果"),
+        Text("the maps are averaged over the batch", "各張圖對批次取了平均"),
+        Text("each picture gets a map of its own", "每張圖片要有自己的圖"),
     ),
 ]

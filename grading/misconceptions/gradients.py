@@ -71,7 +71,7 @@ SALIENCY = [
         gradient,
         Text(
             "this is the signed gradient: its absolute value is missing",
-            "這是帶正負號的梯度：少了取絕對值",
+            "這是帶正負號的梯度：沒有取絕對值",
         ),
         Text(
             "should a pixel that lowers the score count less than none?", "會讓分數下降的像素，重要性應該比零還低嗎？"
@@ -118,8 +118,8 @@ SALIENCY = [
     Misconception(
         "first_target",
         lambda model, inputs, target: gradient(model, inputs, target[:1].expand(len(inputs))).abs(),
-        Text("every picture is explained for the first picture's class", "每張圖都用第一張圖的類別來解釋"),
-        Text("`target` has one class for each picture", "`target` 為每張圖各給一個類別"),
+        Text("every picture is explained for the first picture's class", "每張圖片都用第一張圖片的類別來解釋"),
+        Text("`target` has one class for each picture", "`target` 為每張圖片各給一個類別"),
     ),
     Misconception(
         "max_over_channels",
@@ -202,7 +202,7 @@ SMOOTH_GRAD = [
     Misconception(
         "image_averaged",
         image_averaged,
-        Text("you average the noisy pictures and take one gradient", "你先平均了加雜訊的圖，再求一次梯度"),
+        Text("you average the noisy pictures and take one gradient", "你先平均了加雜訊的圖片，再求一次梯度"),
         Text("what is to be averaged: pictures or gradients?", "要平均的是圖片還是梯度？"),
     ),
     Misconception(
@@ -210,14 +210,14 @@ SMOOTH_GRAD = [
         lambda model, inputs, target, n_samples, noise_level, seed: with_sigma(right_sigma)(
             model, inputs, target, 1, noise_level, seed
         ),
-        Text("only one noisy copy is used, whatever `n_samples` is", "不論 `n_samples` 是多少，你只用了一份加雜訊的圖"),
+        Text("only one noisy copy is used, whatever `n_samples` is", "不論 `n_samples` 是多少，你只用了一張雜訊圖片"),
         RETURN_IN_LOOP,
     ),
     Misconception(
         "no_noise",
         with_sigma(lambda level, width: 0),
         Text("no noise is added: this is the plain gradient", "沒有加上雜訊：這只是一般的梯度"),
-        Text("is the noisy copy the one you differentiate at?", "你是在加了雜訊的那一份上微分的嗎？"),
+        Text("is the noisy copy the one you differentiate at?", "你是在加了雜訊的那一張上微分的嗎？"),
     ),
     Misconception(
         "absolute",
@@ -243,17 +243,17 @@ SMOOTH_GRAD = [
     Misconception(
         "range_ignored",
         with_sigma(lambda level, width: level),
-        Text("σ does not depend on the input's range", "σ 沒有考慮輸入的值域"),
-        Text("`noise_level` is a share of max − min of each picture", "`noise_level` 是每張圖 max − min 的比例"),
+        Text("σ does not depend on the input's range", "σ 沒有考慮輸入的數值範圍"),
+        Text("`noise_level` is a share of max − min of each picture", "`noise_level` 是占每張圖片 max − min 的比例"),
     ),
     Misconception(
         "divided_by_range",
         with_sigma(lambda level, width: level / width),
         Text(
             "you divide by the input's range, as the course's old solution did",
-            "你除以了輸入的值域，課程的舊解答也犯了這個錯",
+            "你把它除以輸入的數值範圍了，課程的舊解答也犯了這個錯",
         ),
-        Text("a picture with a wider range needs more noise, not less", "值域較大的圖需要更多雜訊，而不是更少"),
+        Text("a picture with a wider range needs more noise, not less", "數值範圍較大的圖片需要更多雜訊，而不是更少"),
     ),
     Misconception(
         "uniform_noise",
@@ -265,7 +265,7 @@ SMOOTH_GRAD = [
         ),
         Text(
             "your noise is uniform between 0 and 1: it makes every picture brighter",
-            "你的雜訊是 0 到 1 的均勻分布：它讓每張圖都變亮",
+            "你的雜訊是 0 到 1 的均勻分布：它讓每張圖片都變亮",
         ),
         Text("rand is not randn", "rand 不是 randn"),
     ),
@@ -274,7 +274,7 @@ SMOOTH_GRAD = [
         accumulated_noise,
         Text(
             "each draw adds noise to the noisy copy before it: the picture walks away",
-            "每次都在前一份加了雜訊的圖上再加雜訊：圖片越走越遠",
+            "每次都在前一張加了雜訊的圖片上再加雜訊：圖片越走越遠",
         ),
         Text("start each draw from `inputs`", "每次抽樣都要從 `inputs` 開始"),
     ),
@@ -410,7 +410,7 @@ INTEGRATED_GRADIENTS = [
     Misconception(
         "linspace_mean",
         on_path(lambda n: torch.linspace(0, 1, n), difference),
-        Text("both ends of the path get the full weight of an inner point", "路徑的兩個端點被給了和內部點一樣的權重"),
+        Text("both ends of the path get the full weight of an inner point", "路徑的兩個端點得到了和內部的點一樣的權重"),
         Text("take the middle of each step, or give both ends half the weight", "取每一步的中點，或讓兩端的權重減半"),
     ),
 ]

@@ -212,7 +212,7 @@ COSINE_SIMILARITY = [
     Misconception(
         "squared_lengths",
         lambda a, b: (a @ b.T) / (a.square().sum(dim=1)[:, None] * b.square().sum(dim=1)[None]),
-        Text("you divide by the squared lengths: the square root is missing", "你除以了長度的平方：少了開根號"),
+        Text("you divide by the squared lengths: the square root is missing", "你除的是長度的平方：沒有開根號"),
         Text("what is the length of (3, 4)?", "(3, 4) 的長度是多少？"),
     ),
     Misconception(
@@ -220,7 +220,7 @@ COSINE_SIMILARITY = [
         lambda a, b: (a @ b.T) / (a.norm() * b.norm()),
         Text(
             "you divide by the length of the whole matrix instead of each vector's",
-            "你除以了整個矩陣的長度，而不是每個向量的",
+            "你除的是整個矩陣的長度，而不是每個向量的長度",
         ),
         Text("norm needs to know along which dimension", "norm 需要知道沿著哪一維計算"),
     ),
@@ -236,7 +236,7 @@ EUCLIDEAN_DISTANCE = [
     Misconception(
         "squared",
         lambda a, b: torch.cdist(a, b).square(),
-        Text("this is the squared distance: the square root is missing", "這是距離的平方：少了開根號"),
+        Text("this is the squared distance: the square root is missing", "這是距離的平方：沒有開根號"),
         Text("how far is (3, 4) from the origin?", "(3, 4) 離原點多遠？"),
     ),
     Misconception(
@@ -278,7 +278,7 @@ EUCLIDEAN_DISTANCE = [
     Misconception(
         "transposed",
         lambda a, b: torch.cdist(b, a),
-        Text("rows and columns are exchanged", "列與行對調了"),
+        Text("rows and columns are exchanged", "列與欄對調了"),
         Text("entry [i, j] belongs to a[i] and b[j]", "第 [i, j] 項屬於 a[i] 與 b[j]"),
     ),
 ]
@@ -323,7 +323,7 @@ PCA_PROJECTION = [
         lambda vectors, n_components: torch.linalg.svd(centre(vectors), full_matrices=False)[0][:, :n_components],
         Text(
             "these are the left singular vectors: all axes got the same spread",
-            "這是左奇異向量：所有的軸都變成同樣的散布",
+            "這是左奇異向量：所有軸的散布程度都變成一樣",
         ),
         Text("multiply by the singular values, or project on the axes", "乘上奇異值，或投影到軸上"),
     ),
@@ -340,7 +340,7 @@ PCA_PROJECTION = [
         "axes_transposed",
         lambda vectors, n_components: centre(vectors) @ components(centre(vectors))[:, :n_components],
         Text("the matrix of axes is used the wrong way round", "軸的矩陣用反了"),
-        Text("svd returns Vh, whose rows are the axes", "svd 傳回的是 Vh，它的列才是軸"),
+        Text("svd returns Vh, whose rows are the axes", "svd 回傳的是 Vh，它的列才是軸"),
     ),
     Misconception(
         "standardized",
@@ -349,7 +349,7 @@ PCA_PROJECTION = [
         ),
         Text(
             "each column is divided by its standard deviation first: that is the PCA of another cloud",
-            "每一欄先除以了標準差：那是另一群點的 PCA",
+            "每一欄先除以標準差了：那是另一群點的 PCA",
         ),
         Text("centre, but do not scale", "置中，但不要縮放"),
     ),

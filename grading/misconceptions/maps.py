@@ -70,7 +70,7 @@ FILTER_ACTIVATION = [
         activation(lambda maps, channel: maps[channel]),
         Text(
             "you take one picture of the batch instead of one channel of each picture",
-            "你取了批次裡的一張圖，而不是每張圖的一個通道",
+            "你取了批次裡的一張圖片，而不是每張圖片的一個通道",
         ),
         Text("which dimension of (N, K, h, w) are the channels?", "(N, K, h, w) 的哪一維是通道？"),
     ),
@@ -92,7 +92,7 @@ FILTER_ACTIVATION = [
     Misconception(
         "all_channels",
         activation(lambda maps, channel: maps),
-        Text("you return all channels of the layer", "你傳回了這一層的所有通道"),
+        Text("you return all channels of the layer", "你回傳了這一層的所有通道"),
         WHERE_IS_CHANNEL,
     ),
     Misconception(
@@ -120,7 +120,7 @@ FILTER_ACTIVATION = [
         "normalized",
         activation(then=stretched),
         Text(
-            "your map is stretched to 0…1: its values no longer are activations", "你的圖被拉伸到 0…1：數值不再是激活值"
+            "your map is stretched to 0…1: its values no longer are activations", "你的圖被拉伸到 0…1：數值不再是活化值"
         ),
         NORMALIZATION_IS_DRAWING,
     ),
@@ -138,8 +138,8 @@ FILTER_ACTIVATION = [
     Misconception(
         "first_picture_only",
         activation(then=lambda chosen: chosen[:1].expand_as(chosen)),
-        Text("every picture gets the map of the first one", "每張圖都得到第一張圖的結果"),
-        Text("the batch has several pictures", "批次裡有好幾張圖"),
+        Text("every picture gets the map of the first one", "每張圖片都得到第一張圖片的圖"),
+        Text("the batch has several pictures", "批次裡有好幾張圖片"),
     ),
     Misconception(
         "train_mode",
@@ -199,7 +199,7 @@ MAXIMIZE_ACTIVATION = [
     Misconception(
         "descent",
         ascent(direction=lambda g: -g / rms(g)),
-        Text("your picture walks downhill: it makes the activation smaller", "你的圖在走下坡：激活值越來越小"),
+        Text("your picture walks downhill: it makes the activation smaller", "你的圖片在走下坡：活化值越來越小"),
         Text("optimizers minimize", "最佳化器做的是最小化"),
     ),
     Misconception(
@@ -211,21 +211,21 @@ MAXIMIZE_ACTIVATION = [
     Misconception(
         "divided_by_norm",
         ascent(direction=lambda g: g / g.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)),
-        Text("you divide by the length of the gradient instead of its RMS", "你除以了梯度的長度，而不是它的 RMS"),
+        Text("you divide by the length of the gradient instead of its RMS", "你除的是梯度的長度，而不是它的 RMS"),
         Text("the R, the M and the S: which one is missing?", "R、M、S 之中少了哪一個？"),
     ),
     Misconception(
         "divided_by_max",
         ascent(direction=lambda g: g / g.abs().amax(dim=(1, 2, 3), keepdim=True)),
         Text(
-            "you divide by the largest value of the gradient instead of its RMS", "你除以了梯度的最大值，而不是它的 RMS"
+            "you divide by the largest value of the gradient instead of its RMS", "你除的是梯度的最大值，而不是它的 RMS"
         ),
         Text("the R, the M and the S", "想一想 R、M、S 各代表什麼"),
     ),
     Misconception(
         "divided_by_variance",
         ascent(direction=lambda g: g / g.square().mean(dim=(1, 2, 3), keepdim=True)),
-        Text("you divide by the mean square: the root is missing", "你除以了均方：少了開根號"),
+        Text("you divide by the mean square: the root is missing", "你除的是均方：沒有開根號"),
         Text("what does the R of RMS stand for?", "RMS 的 R 代表什麼？"),
     ),
     Misconception(
@@ -235,7 +235,7 @@ MAXIMIZE_ACTIVATION = [
             "you use only the sign of the gradient: every pixel moves equally far",
             "你只用了梯度的正負號：每個像素都移動一樣遠",
         ),
-        Text("divide by one number per picture", "每張圖除以一個數字"),
+        Text("divide by one number per picture", "每張圖片除以一個數字"),
     ),
     Misconception(
         "not_clamped",
@@ -308,7 +308,7 @@ MAXIMIZE_ACTIVATION = [
         ascent(lambda maps, channel: maps[:, channel].square().mean(dim=(1, 2))),
         Text(
             "you maximize the squared activation: strong negative ones count as well",
-            "你最大化的是激活值的平方：很負的值也算數了",
+            "你最大化的是活化值的平方：很負的值也算進去了",
         ),
         Text("there is no square in what is maximized", "要最大化的量裡沒有平方"),
     ),
@@ -317,7 +317,7 @@ MAXIMIZE_ACTIVATION = [
         lambda model, layer, channel, start, n_steps, lr: ascent()(
             model, layer, channel, torch.zeros_like(start), n_steps, lr
         ),
-        Text("your picture begins black instead of at `start`", "你的圖從全黑開始，而不是從 `start`"),
+        Text("your picture begins black instead of at `start`", "你的圖片從全黑開始，而不是從 `start`"),
         Text("where in your function is `start` used?", "你的函式在哪裡用到了 `start`？"),
     ),
     Misconception(
@@ -338,6 +338,6 @@ MAXIMIZE_ACTIVATION = [
             "one RMS is taken over the whole batch: the pictures influence each other",
             "整個批次共用一個 RMS：圖片之間會互相影響",
         ),
-        Text("each picture has its own gradient", "每張圖有自己的梯度"),
+        Text("each picture has its own gradient", "每張圖片有自己的梯度"),
     ),
 ]

@@ -186,7 +186,7 @@ OCCLUSION = [
         occluded(end=0),
         Text(
             "the last window of each row and column is missing: your range ends one too early",
-            "每一列與每一行的最後一個視窗不見了：你的 range 早了一步結束",
+            "每一列與每一欄的最後一個視窗不見了：你的 range 早了一步結束",
         ),
         Text("the end of a range does not belong to it", "range 的終點不包含在內"),
     ),
@@ -213,14 +213,14 @@ OCCLUSION = [
         never_restored,
         Text(
             "what was hidden stays hidden: in the end the whole picture is black",
-            "遮住的地方沒有還原：到最後整張圖都是黑的",
+            "遮住的地方沒有還原：到最後整張圖片都是黑的",
         ),
         Text("hide each window in a fresh copy", "每個視窗都要在一份新的複本上遮"),
     ),
     Misconception(
         "in_place",
         in_place,
-        Text("you hide the windows in `inputs` itself", "你直接在 `inputs` 上遮了視窗"),
+        Text("you hide the windows in `inputs` itself", "你直接在 `inputs` 上遮住視窗"),
         WORK_ON_A_CLONE,
     ),
     Misconception(
@@ -240,7 +240,7 @@ OCCLUSION = [
         lambda model, inputs, target, window, stride: occluded()(model, inputs, target, window, stride).expand_as(
             inputs
         ),
-        Text("one map per picture is asked for, not one per colour", "每張圖要一張圖，而不是每個顏色一張"),
+        Text("one map per picture is asked for, not one per colour", "每張圖片只要一張圖，而不是每個顏色一張"),
         Text("a window hides all colours at once", "一個視窗會同時遮住所有顏色"),
     ),
 ]
@@ -316,7 +316,7 @@ LIME_WEIGHTS = [
     Misconception(
         "intercept_returned",
         lambda masks, scores, weights, alpha: torch.cat([torch.zeros(1), ridge(masks, scores, weights, alpha)]),
-        Text("you return the intercept too: one number too many", "你把截距也傳回來了：多了一個數字"),
+        Text("you return the intercept too: one number too many", "你把截距也回傳了：多了一個數字"),
         Text("one coefficient for each region", "每個區域一個係數"),
     ),
     Misconception(
@@ -357,14 +357,14 @@ LIME_WEIGHTS = [
         lambda masks, scores, weights, alpha: ridge(masks, scores, weights, alpha * len(masks)),
         Text(
             "the errors are averaged instead of added up: the penalty is too strong by the number of samples",
-            "誤差被平均而不是加總：懲罰重了樣本數那麼多倍",
+            "誤差被平均而不是加總：懲罰因此重了「樣本數」倍",
         ),
         Text("sum, not mean", "是 sum，不是 mean"),
     ),
     Misconception(
         "penalty_halved",
         lambda masks, scores, weights, alpha: ridge(masks, scores, weights, alpha / 2),
-        Text("the penalty is halved", "懲罰項少了一半"),
+        Text("the penalty is halved", "懲罰項被減半了"),
         Text("where does the 2 of the derivative go on both sides?", "微分得到的 2，在兩邊各到哪裡去了？"),
     ),
     Misconception(

@@ -14,11 +14,11 @@ CROSS_ENTROPY = Text(
 )
 SHRINKS_WITH_BATCH = Text(
     "your map shrinks with the size of the batch: the scores are averaged before the gradient",
-    "你的圖會隨批次變大而變小：分數在求梯度之前被平均了",
+    "批次越大，你的圖數值越小：分數在求梯度之前被平均了",
 )
 ALONE_OR_AMONG_OTHERS = Text(
     "one picture alone and the same picture among others must get the same map",
-    "同一張圖單獨算或與別的圖一起算，結果必須相同",
+    "同一張圖片單獨算或與別的圖片一起算，結果必須相同",
 )
 NORMALIZATION_IS_DRAWING = Text("normalization belongs to drawing", "正規化是畫圖的工作")
 LEFT_IN_TRAINING = Text(
@@ -30,7 +30,7 @@ AS_IT_IS_USED = Text(
 )
 COUNTED_FROM_ZERO = Text("channels are counted from 0", "通道從 0 開始數")
 WHERE_IS_CHANNEL = Text("where in your function is `channel` used?", "你的函式在哪裡用到了 `channel`？")
-WORK_ON_A_CLONE = Text("work on a clone", "請在 clone 上操作")
+WORK_ON_A_CLONE = Text("work on a clone", "請在複本（clone）上操作")
 RETURN_IN_LOOP = Text("is your `return` inside the loop?", "`return` 是不是寫在迴圈裡面了？")
 IS_ALPHA_USED = Text("does your loop use α?", "你的迴圈用到 α 了嗎？")
 WHICH_VALUE = Text("which value is asked for?", "題目要求填入什麼值？")

@@ -100,7 +100,7 @@ RANDOMIZE_LAYERS = [
         "first_layers",
         forgetting(choose=lambda layers, n: layers[:n]),
         Text("the first layers are randomized instead of the last ones", "被隨機化的是前面的層，而不是最後的層"),
-        Text("the cascade begins at the output", "串聯是從輸出端開始的"),
+        Text("the cascade begins at the output", "逐層隨機化是從輸出端開始的"),
     ),
     Misconception(
         "one_layer_only",
@@ -161,7 +161,7 @@ RANDOMIZE_LAYERS = [
         forgetting(forget=seeded_once),
         Text(
             "the seed is set once, not before each layer: as good a forgetting, but not the one asked for",
-            "種子只設了一次，而不是每一層之前都設：這樣遺忘也可以，但不是題目要的那一種",
+            "種子只設了一次，而不是在每一層之前都設：這樣也會遺忘，但不是題目要的那一種",
         ),
         Text("is torch.manual_seed inside your loop?", "torch.manual_seed 在迴圈裡面嗎？"),
     ),
@@ -177,7 +177,7 @@ RANDOMIZE_LAYERS = [
     Misconception(
         "abs_missing",
         forgetting(explain=gradient),
-        Text("these are signed gradients: the absolute value is missing", "這是帶正負號的梯度：少了取絕對值"),
+        Text("these are signed gradients: the absolute value is missing", "這是帶正負號的梯度：沒有取絕對值"),
         Text("you have written a saliency already", "你已經寫過顯著圖了"),
     ),
     Misconception(
@@ -198,13 +198,13 @@ RANDOMIZE_LAYERS = [
     Misconception(
         "only_after",
         forgetting(show=lambda before, after: after),
-        Text("only one of the two maps is returned", "只傳回了兩張圖中的一張"),
+        Text("only one of the two maps is returned", "只回傳了兩張圖中的一張"),
         Text("there is nothing to compare it with", "沒有可以比較的對象"),
     ),
     Misconception(
         "difference",
         forgetting(show=lambda before, after: after - before),
-        Text("the difference of the maps is returned, not both", "傳回的是兩張圖的差，而不是兩張圖"),
+        Text("the difference of the maps is returned, not both", "回傳的是兩張圖的差，而不是兩張圖"),
         Text("torch.stack", "torch.stack"),
     ),
 ]
