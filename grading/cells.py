@@ -112,7 +112,7 @@ def question_cell(question: Question, options: Options) -> NotebookNode:
     points = Text(f"{question.points} points", f"{question.points} 分")
     parts = []
     for language in languages:
-        how = f"*({in_words(many, language)}; {in_words(points, language)})*"
+        how = in_words(Text(f"*({many.en}; {points.en})*", f"*（{many.zh}；{points.zh}）*"), language)
         parts.append(f"**{question.name}.** {in_words(question.text, language)} {how}")
         shown = letters(question, options.variant).items()
         parts.append("\n".join(f"- **{letter}** {in_words(question.options[key], language)}" for letter, key in shown))

@@ -21,7 +21,8 @@ def in_words(text: Text, language: Language) -> str:
 def lines_of(title: Text, verdict: Verdict, language: Language) -> list[str]:
     """Return the verdict as plain lines: what is asked and how it went, the hint if there is one."""
     mark = "✔" if verdict.passed else "✘"
-    lines = [f"{mark} {in_words(title, language)}: {in_words(verdict.reason, language)}"]
+    colon = "：" if language == "zh-TW" else ": "
+    lines = [f"{mark} {in_words(title, language)}{colon}{in_words(verdict.reason, language)}"]
     if verdict.hint.en:
         lines.append(f"→ {in_words(verdict.hint, language)}")
     return lines
