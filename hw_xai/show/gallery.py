@@ -115,12 +115,13 @@ def _path(mask: np.ndarray) -> str:
 
 
 @cache
-def load_template(name: str):
+def load_template(name: str, folder: Path | None = None):
+    """Return one of our templates, or one of another folder that builds on ours."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(__file__).parent / "templates"
+    ours = Path(__file__).parent / "templates"
     return Environment(
-        loader=FileSystemLoader(folder, encoding="utf-8"),
+        loader=FileSystemLoader([folder, ours] if folder else ours, encoding="utf-8"),
         autoescape=True,  # always: file names and captions come from strangers
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,92 @@
+"""The results as files: a page and a results.json for each student, gradebooks, and the report on the class."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from hw_xai.errors import UserError
+from hw_xai.files import atomic
+
+from ..course import Course
+from ..results import Result
+from .class_page import class_data, class_page
+from .gradebook import canvas_csv, moodle_csv, plain_csv
+from .gradescope_json import gradescope_results
+from .similarity import Pair, released, suspicious_pairs
+from .student_page import student_page
+from .wording import cleaned, safe_id
+
+__all__ = ["gradescope_results", "suspicious_pairs", "write_reports"]
+
+LIST = "reports.json"  # what we wrote: path -> SHA-256
+OF_STUDENT = re.compile(r"students/([^/]+)/(?:feedback\.html|results\.json)")
+
+
+def write_reports(
+    results: Sequence[Result],
+    out: Path,
+    course: Course,
+    sources: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Write all reports into a folder; equal results give equal bytes, whatever their order.
+
+    sources: student -> exercise -> code, to look for copies; None does not look. A page of a student who is gone is
+    removed if it is as we wrote it. UserError where two students would get the same folder.
+    """
+    results = sorted(map(cleaned, results), key=lambda result: result.student)
+    folded = [result.student.casefold() for result in results]  # B01 and b01 are one folder on many disks
+    if doubles := sorted({name for name in folded if folded.count(name) > 1}):
+        raise UserError(f"the results must name each student once, but {doubles[0]} is there more than once")
+    out = Path(out)
+    pairs = None if sources is None else _pairs(sources)
+    written = {path: _write(out / path, text) for path, text in _files(results, course, pairs)}
+    _remove_others(out, written)
+    _write(out / LIST, _json(written))
+
+
+def _files(results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None) -> Iterator[tuple[str, str]]:
+    for result in results:
+        folder = f"students/{result.student}"
+        yield f"{folder}/feedback.html", student_page(result, course)
+        yield f"{folder}/results.json", _json(gradescope_results(result, course))
+    yield "gradebook.csv", plain_csv(results)
+    yield "gradebook_canvas.csv", canvas_csv(results, course)
+    yield "gradebook_moodle.csv", moodle_csv(results, course)
+    yield "class.html", class_page(results, course, pairs)
+    yield "class.json", _json(class_data(results, course, pairs))
+
+
+def _pairs(sources: Mapping[str, Mapping[str, str]]) -> list[Pair]:
+    return suspicious_pairs({safe_id(student): mine for student, mine in sources.items()}, *released())
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> str:
+    """Write a file unless it already is so, and return its SHA-256."""
+    content = text.encode()
+    if not (path.is_file() and path.read_bytes() == content):
+        with atomic(path) as temporary:
+            temporary.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _remove_others(out: Path, written: Mapping[str, str]) -> None:
+    """Remove what an earlier run wrote and this one did not, unless somebody has changed it since."""
+    try:
+        before = json.loads((out / LIST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for name, digest in before.items() if isinstance(before, dict) else ():
+        found = OF_STUDENT.fullmatch(name)  # the list may have been edited
+        if name in written or not found or safe_id(found[1]) != found[1]:
+            continue
+        path = out / name
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+            path.unlink()
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()

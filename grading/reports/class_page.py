@@ -1,0 +1,119 @@
+"""The report on a class: one page for people, and the same as data."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ..course import Course
+from ..judge import Text
+from ..questions import load_questions
+from ..results import Result, as_data
+from .pages import render
+from .similarity import REFERENCE, Pair
+from .statistics import KINDS, WITHOUT, Item, concerns, histogram, items, mistakes, summary
+from .student_page import share, title_of
+from .wording import STATUS, TIERS, cleaned, heading, number
+
+MOST_MISTAKES, MOST_ROWS = 20, 200  # of a table for people; the data have them all
+
+
+def class_data(results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None) -> dict:
+    """Return everything as what JSON can hold, but for the pictures, which are on the pages of the students.
+
+    pairs: None where nothing was compared.
+    """
+    results = [cleaned(result) for result in results]
+    return {
+        "title": heading(course),
+        "students": len(results),
+        "scores": summary(results),
+        "histogram": histogram(results),
+        "statuses": _counts(results, "status"),
+        "isolation": _counts(results, "isolation"),
+        "exercises": [vars(item) for item in items(results, "exercises")],
+        "questions": [vars(item) for item in items(results, "questions")],
+        "misconceptions": [vars(row) for row in mistakes(results)],
+        "concerns": [vars(row) for row in concerns(results)],
+        "similar": None if pairs is None else [vars(pair) for pair in pairs],
+        "results": [_without_pictures(result) for result in results],
+    }
+
+
+def class_page(results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None) -> str:
+    """Return the page as HTML that runs nothing and asks no network for anything."""
+    results = [cleaned(result) for result in results]
+    exercises, questions = items(results, "exercises"), items(results, "questions")
+    found, wrong = concerns(results), mistakes(results)
+    return render(
+        "class.html.j2",
+        course.language,
+        title=heading(course),
+        n=len(results),
+        out_of=max((result.out_of for result in results), default=0),
+        scores=summary(results),
+        columns=_columns(histogram(results)),
+        statuses=_counts(results, "status"),
+        isolation=_counts(results, "isolation"),
+        tiers=TIERS,
+        order=list(STATUS),
+        exercises=[_row(item) for item in sorted(exercises, key=lambda item: (item.right, item.name))],
+        questions=[_row(item) for item in questions],
+        asked={name: question.text for name, question in load_questions().items()},
+        n_mistakes=len(wrong),
+        mistakes=[vars(row) | {"title": title_of(row.exercise)} for row in wrong[:MOST_MISTAKES]],
+        n_concerns=len(found),
+        concerns={kind: rows for kind in KINDS if (rows := [row for row in found if row.kind == kind])},
+        kinds=STATUS | {"isolation": WITHOUT, "remark": Text("odd submissions", "作業有異狀")},
+        most=MOST_ROWS,
+        titles={item.name: title_of(item.name) for item in exercises},
+        pairs=None if pairs is None else _by_pair(pairs),
+        reference=REFERENCE,
+        names={result.student: result.name for result in results},
+        results=[
+            {"student": r.student, "points": r.points, "out_of": r.out_of, "share": share(r.points, r.out_of)}
+            for r in sorted(results, key=lambda r: r.student)
+        ],
+    )
+
+
+def _row(item: Item) -> dict:
+    """Add to an item how wide each status is drawn, in percent."""
+    widths = {status: round(100 * n / max(1, item.n), 2) for status, n in item.statuses.items()}
+    verdict = ""
+    if item.discrimination is not None and item.discrimination < 0.1:
+        verdict = "odd" if item.discrimination < 0 else "weak"
+    return vars(item) | {"widths": widths, "percent": round(100 * item.right), "verdict": verdict}
+
+
+def _columns(counts: Sequence[int], width: int = 600, height: int = 130) -> list[dict]:
+    """Return the bars of a histogram in units of its SVG."""
+    step, tallest = width / len(counts), max(1, *counts)
+    return [
+        {
+            "x": round(i * step + 1, 1),
+            "y": round(height * (1 - n / tallest), 1),
+            "width": round(step - 2, 1),
+            "height": round(height * n / tallest, 1),
+            "n": n,
+            "ends": f"{number(100 * i / len(counts))}–{number(100 * (i + 1) / len(counts))} %",
+        }
+        for i, n in enumerate(counts)
+    ]
+
+
+def _by_pair(pairs: Sequence[Pair]) -> list[dict]:
+    """Take the exercises of each pair together, in the order of the pairs."""
+    found: dict[tuple[str, str], list[dict]] = {}
+    for pair in pairs:
+        found.setdefault((pair.a, pair.b), []).append(vars(pair) | {"title": title_of(pair.exercise)})
+    return [{"a": a, "b": b, "rows": rows} for (a, b), rows in found.items()][:MOST_ROWS]
+
+
+def _counts(results: Sequence[Result], what: str) -> dict[str, int]:
+    return dict(sorted(Counter(getattr(row, what) for result in results for row in result.exercises).items()))
+
+
+def _without_pictures(result: Result) -> dict:
+    data = as_data(result)
+    for row in data["exercises"]:
+        del row["picture"]
+    return data | {"points": result.points, "out_of": result.out_of}

@@ -1,0 +1,93 @@
+"""The grades as CSV files: for reading, for Canvas, for Moodle.
+
+Covers: names and sentences that a spreadsheet would take for a formula (CWE-1236), also behind spaces, invisible or
+full-width signs, or behind a separator that another locale's spreadsheet splits at; quotes, line ends.
+Does not cover: programs that run what stands behind an apostrophe.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from ..course import Course
+from ..results import Result
+from .wording import STATUS, heading, number, sentence
+
+STARTS = "=+-@|%\u2212\u2010\u2011\u2012\u2013\u2014"
+INSIDE = re.compile(r'([;,\t"]\s*)(?=[=+\-@＝＋－＠])')
+MARK = "\ufeff"  # tells Excel that a file is UTF-8: without it, Chinese names are garbled
+
+
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: an apostrophe before what could begin one."""
+    seen = unicodedata.normalize("NFKC", text)
+    first = next((c for c in seen if not c.isspace() and unicodedata.category(c)[0] not in "CM"), "")
+    text = INSIDE.sub(r"\1'", text)
+    return f"'{text}" if first and first in STARTS else text
+
+
+def plain_csv(results: Sequence[Result]) -> str:
+    """Return one row a student: points in all and of each part, what is not right, remarks. For people: with MARK."""
+    exercises = list(dict.fromkeys(part.exercise for result in results for part in result.exercises))
+    questions = list(dict.fromkeys(part.question for result in results for part in result.questions))
+    head = ["student", "name", "points", "out_of", "deducted", *exercises, *questions, "not_right", "remarks"]
+    rows = []
+    for result in results:
+        points = {part.exercise: part.points for part in result.exercises}
+        points |= {part.question: part.points for part in result.questions}
+        wrong = [f"{part.exercise}: {part.status}" for part in result.exercises if part.status != "passed"]
+        rows.append(
+            [result.student, result.name, result.points, result.out_of, result.deducted]
+            + [points.get(name, "") for name in (*exercises, *questions)]
+            + ["; ".join(wrong), " ".join(remark.en for remark in result.remarks)]
+        )
+    return MARK + _csv([head, *rows])
+
+
+def canvas_csv(results: Sequence[Result], course: Course) -> str:
+    """Return what Canvas imports into its gradebook, which finds the students by the SIS id, else the login.
+
+    ID is Canvas's own number and stays empty. Without MARK, which would become part of the first heading.
+    Who has something not graded is left out: a missing row changes nothing, a lower score would.
+    """
+    head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", heading(course)]
+    possible = ["    Points Possible", "", "", "", "", max((result.out_of for result in results), default=0)]
+    rows = [[r.name or r.student, "", r.student, r.student, "", r.points] for r in results if is_final(r)]
+    return _csv([head, possible, *rows])
+
+
+def moodle_csv(results: Sequence[Result], course: Course) -> str:
+    """Return what Moodle imports: map idnumber or email to the user, grade and feedback to the assignment.
+
+    Grade and feedback together, for Moodle empties the grades of an import that has feedback alone.
+    """
+    rows = [
+        [r.student, r.student if "@" in r.student else "", r.points, feedback_of(r, course)]
+        for r in results
+        if is_final(r)
+    ]
+    return _csv([["idnumber", "email", "grade", "feedback"], *rows])
+
+
+def is_final(result: Result) -> bool:
+    """Tell whether everything was graded, so that the score may be entered."""
+    return all(part.status != "not_graded" for part in result.exercises)
+
+
+def feedback_of(result: Result, course: Course) -> str:
+    """Return a result in a few lines of text."""
+    lines = []
+    for part in result.exercises:
+        words = [STATUS[part.status], *([part.reason] if part.status != "passed" else [])]
+        said = ": ".join(sentence(text, course.language) for text in words)
+        lines.append(f"{part.exercise}: {number(part.points)}/{number(part.out_of)}, {said}")
+    return "\n".join([*lines, *(sentence(remark, course.language) for remark in result.remarks)])
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> str:
+    """Write rows by RFC 4180, every text made harmless."""
+    file = io.StringIO()
+    csv.writer(file).writerows([[harmless(v) if isinstance(v, str) else v for v in row] for row in rows])
+    return file.getvalue()

@@ -1,0 +1,77 @@
+"""A result in the schema of Gradescope's results.json. All text is plain text: Gradescope shows it as it is."""
+
+from ..course import Course
+from ..exercises import EXERCISES
+from ..judge import Text
+from ..results import Graded, Result
+from .wording import STATUS, cleaned, number, sentence
+
+
+def gradescope_results(result: Result, course: Course) -> dict:
+    """Return what results.json must hold: the score, one test an exercise, and the questions as the course shows them.
+
+    The total is given beside the tests because a deduction belongs to none of them.
+    """
+    result = cleaned(result)
+    tests = [_exercise(part, course) for part in result.exercises]
+    tests += _questions(result, course)
+    for i, test in enumerate(tests, start=1):
+        test |= {"number": str(i), "output_format": "text", "visibility": "visible"}
+    return {
+        "score": result.points,
+        "output": "\n".join(_summary(result, course)),
+        "output_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+        "extra_data": {"student": result.student, "digest": result.digest, "deducted": result.deducted},
+    }
+
+
+def _exercise(part: Graded, course: Course) -> dict:
+    lines = [f"{sentence(STATUS[part.status], course.language)}: {sentence(part.reason, course.language)}"]
+    if part.hint.en:
+        lines.append(f"→ {sentence(part.hint, course.language)}")
+    title = EXERCISES[part.exercise].title if part.exercise in EXERCISES else Text(part.exercise, part.exercise)
+    return {
+        "name": sentence(title, course.language),
+        "score": part.points,
+        "max_score": part.out_of,
+        "status": "passed" if part.status == "passed" else "failed",
+        "output": "\n".join(lines),
+        "extra_data": {
+            "exercise": part.exercise,
+            "status": part.status,
+            "misconception": part.misconception,
+            "isolation": part.isolation,
+        },
+    }
+
+
+def _questions(result: Result, course: Course) -> list[dict]:
+    if not result.questions:
+        return []
+    if course.show_answers == "none":
+        points = round(sum(part.points for part in result.questions), 4)
+        out_of = round(sum(part.out_of for part in result.questions), 4)
+        complaints = [sentence(part.complaint, course.language) for part in result.questions if part.complaint.en]
+        title = sentence(Text("Questions", "選擇題"), course.language)
+        return [{"name": title, "score": points, "max_score": out_of, "output": "\n".join(complaints)}]
+    return [
+        {
+            "name": part.question,
+            "score": part.points,
+            "max_score": part.out_of,
+            "status": "passed" if part.points == part.out_of else "failed",
+            "output": sentence(part.complaint, course.language),
+        }
+        for part in result.questions
+    ]
+
+
+def _summary(result: Result, course: Course) -> list[str]:
+    points, out_of, off = map(number, (result.points, result.out_of, result.deducted))
+    lines = [Text(f"{points} of {out_of} points", f"{points}／{out_of} 分")]
+    if result.deducted:
+        lines.append(Text(f"{off} points taken off for being late", f"遲交扣 {off} 分"))
+    return [sentence(line, course.language) for line in (*lines, *result.remarks)]

@@ -1,0 +1,125 @@
+"""What a class's results say: how the scores lie, what was hard, which questions tell the strong from the weak."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..judge import Text
+from ..results import Result
+
+FEWEST = 10  # students below which a correlation says nothing
+
+
+@dataclass(frozen=True)
+class Item:
+    """One exercise or question over the class.
+
+    right: the share of the students with full points. points: their mean share of the points. discrimination: the
+    correlation of this item's points with those of all the others (the corrected item-total correlation), None where
+    all have the same or there are fewer than 10 students.
+    """
+
+    name: str
+    n: int
+    right: float
+    points: float
+    discrimination: float | None
+    statuses: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A misconception, and how many made it."""
+
+    exercise: str
+    name: str
+    sentence: Text
+    n: int
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something that a person should look at. kind: a status, "isolation" or "remark"."""
+
+    kind: str
+    student: str
+    exercise: str
+    reason: Text
+
+
+def items(results: Sequence[Result], part: str) -> list[Item]:
+    """Return the "exercises" or the "questions" in the order of the course; discrimination is over both together."""
+    everything = [
+        {**{row.exercise: row for row in result.exercises}, **{row.question: row for row in result.questions}}
+        for result in results
+    ]
+    of = {"exercises": "exercise", "questions": "question"}[part]
+    names = dict.fromkeys(getattr(row, of) for result in results for row in getattr(result, part))
+    found = []
+    for name in names:
+        rows = [(rows[name], sum(r.points for r in rows.values())) for rows in everything if name in rows]
+        points = np.array([row.points for row, _ in rows])
+        rest = np.array([total for _, total in rows]) - points
+        out_of = np.array([row.out_of for row, _ in rows])
+        found.append(
+            Item(
+                name,
+                len(rows),
+                round(float(np.mean(points >= out_of)), 4),
+                round(float(points.sum() / max(out_of.sum(), 1e-12)), 4),
+                correlation(points, rest),
+                dict(sorted(Counter(getattr(row, "status", "") for row, _ in rows).items())),
+            )
+        )
+    return found
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float | None:
+    """Return Pearson's correlation to three places, None where it is not defined or rests on too few."""
+    if len(one) < FEWEST or np.ptp(one) < 1e-9 or np.ptp(other) < 1e-9:
+        return None
+    return round(float(np.corrcoef(one, other)[0, 1]), 3)
+
+
+def mistakes(results: Sequence[Result]) -> list[Mistake]:
+    """Return the misconceptions, the commonest first."""
+    rows = [row for result in results for row in result.exercises if row.misconception]
+    counts = Counter((row.exercise, row.misconception) for row in rows)
+    sentences = {(row.exercise, row.misconception): row.reason for row in rows}
+    found = [Mistake(*key, sentences[key], n) for key, n in counts.items()]
+    return sorted(found, key=lambda mistake: (-mistake.n, mistake.exercise, mistake.name))
+
+
+def histogram(results: Sequence[Result], bins: int = 20) -> list[int]:
+    """Return how many students have each twentieth of the points; full points count to the last."""
+    shares = [result.points / result.out_of for result in results if result.out_of > 0]
+    return np.histogram(np.clip(shares, 0, 1), bins, (0, 1))[0].tolist()
+
+
+def summary(results: Sequence[Result]) -> dict[str, float]:
+    """Return mean, median, quartiles and spread of the scores, as shares of the points."""
+    shares = np.array([result.points / result.out_of for result in results if result.out_of > 0])
+    if not len(shares):
+        return {}
+    low, median, high = np.percentile(shares, [25, 50, 75])
+    numbers = {"mean": shares.mean(), "deviation": shares.std(), "low": low, "median": median, "high": high}
+    return {name: round(float(value), 4) for name, value in numbers.items()}
+
+
+def concerns(results: Sequence[Result]) -> list[Concern]:
+    """Return what a person should look at, the gravest first: not graded, not isolated, stopped, remarks."""
+    found = []
+    for result in results:
+        for row in result.exercises:
+            if row.status in KINDS:
+                found.append(Concern(row.status, result.student, row.exercise, row.reason))
+            if row.isolation == "none":
+                found.append(Concern("isolation", result.student, row.exercise, WITHOUT))
+        found += [Concern("remark", result.student, "", remark) for remark in result.remarks]
+    return sorted(found, key=lambda concern: (KINDS.index(concern.kind), concern.student))
+
+
+KINDS = ("not_graded", "isolation", "out_of_memory", "timeout", "crashed", "remark")
+WITHOUT = Text("ran without isolation", "在沒有隔離的環境中執行")

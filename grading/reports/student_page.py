@@ -1,0 +1,66 @@
+"""A student's page: the score, every exercise with what is wrong and a hint, the questions as the course shows them."""
+
+from collections.abc import Sequence
+
+from ..course import Course
+from ..exercises import EXERCISES
+from ..judge import Text
+from ..questions import load_questions
+from ..results import Answered, Graded, Result
+from .pages import render
+from .pictures import Bars, drawn
+from .wording import cleaned, heading
+
+
+def student_page(result: Result, course: Course) -> str:
+    """Return the page as HTML that runs nothing and asks no network for anything."""
+    result = cleaned(result)
+    exercises = [_exercise(part) for part in result.exercises]
+    return render(
+        "student.html.j2",
+        course.language,
+        title=f"{result.name or result.student} · {heading(course)}",
+        course=heading(course),
+        result=result,
+        share=share(result.points, result.out_of),
+        exercises=exercises,
+        n_right=sum(part.status == "passed" for part in result.exercises),
+        asked=_sums(result.questions),
+        shown=course.show_answers,
+        questions=[_question(part, course) for part in result.questions],
+        has_maps=any(isinstance(row["picture"], list) for row in exercises),
+    )
+
+
+def share(points: float, out_of: float) -> float:
+    """Return points as a percentage, to a tenth; of nothing it is 0."""
+    return round(100 * min(1.0, max(0.0, points / out_of)), 1) if out_of > 0 else 0.0
+
+
+def title_of(exercise: str) -> Text:
+    """Return the title of an exercise, its name where the table no longer has it."""
+    return EXERCISES[exercise].title if exercise in EXERCISES else Text(exercise, exercise)
+
+
+def _exercise(part: Graded) -> dict:
+    picture = None if part.status == "passed" else drawn(part.picture)
+    return vars(part) | {
+        "title": title_of(part.exercise),
+        "picture": picture,
+        "bars": isinstance(picture, Bars),
+    }
+
+
+def _question(part: Answered, course: Course) -> dict:
+    known = load_questions().get(part.question)
+    right = course.key.get(part.question, ()) if course.show_answers == "all" else ()
+    return vars(part) | {
+        "right": part.points == part.out_of,
+        "partly": 0 < part.points < part.out_of,
+        "text": known.text if known else Text(part.question, part.question),
+        "answers": [text for name, text in known.options.items() if name in right] if known else [],
+    }
+
+
+def _sums(questions: Sequence[Answered]) -> tuple[float, float]:
+    return sum(part.points for part in questions), sum(part.out_of for part in questions)

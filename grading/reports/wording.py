@@ -1,0 +1,87 @@
+"""Words and numbers of the reports, and the one place where texts of strangers are made harmless.
+
+Covers: control characters, lone surrogates, marks that turn the direction of writing, endless texts.
+Does not cover: HTML (the templates escape every value) and formulas of spreadsheets (`gradebook.harmless`).
+"""
+
+import hashlib
+import unicodedata
+from dataclasses import replace
+
+from ..course import Course
+from ..feedback import Language, in_words
+from ..judge import Text
+from ..results import Answered, Graded, Result
+from ..roster import STUDENT
+
+STATUS = {
+    "passed": Text("right", "正確"),
+    "failed": Text("not right yet", "尚未正確"),
+    "timeout": Text("took too long", "執行逾時"),
+    "crashed": Text("stopped with an error", "執行中斷"),
+    "out_of_memory": Text("needed too much memory", "記憶體不足"),
+    "not_attempted": Text("not written", "尚未作答"),
+    "not_graded": Text("not graded yet", "尚未評分"),
+}
+TIERS = {
+    "bubblewrap": Text("bubblewrap", "bubblewrap"),
+    "process": Text("process", "process"),
+    "none": Text("none", "沒有隔離"),
+    "": Text("did not run", "沒有執行"),
+}
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # the direction of writing
+LONGEST_NAME, LONGEST_TEXT = 80, 600
+
+
+def cleaned(result: Result) -> Result:
+    """Return a result whose texts can be written to any file and read by anybody."""
+    return replace(
+        result,
+        student=safe_id(result.student),
+        name=plain(result.name, LONGEST_NAME),
+        exercises=tuple(map(_cleaned, result.exercises)),
+        questions=tuple(map(_cleaned, result.questions)),
+        remarks=tuple(map(_text, result.remarks)),
+        digest=plain(result.digest, LONGEST_NAME),
+    )
+
+
+def plain(text: object, longest: int = LONGEST_TEXT) -> str:
+    """Return a text on one line and of bounded length, with a replacement sign for what cannot or should not be seen.
+
+    One line also because the sentences hold messages of the students' own errors, which may be formatted to deceive.
+    """
+    text = " ".join(str(text)[: 4 * longest].split())
+    text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in TURNING else c for c in text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def safe_id(student: str) -> str:
+    """Return an id that can name a folder: as it is where it can, else one made from it, as unlike others as it was."""
+    if STUDENT.fullmatch(student) and len(student) <= LONGEST_NAME and not student.endswith("."):
+        return student
+    return "id-" + hashlib.sha256(student.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def number(value: float) -> str:
+    """Write points: 3, 2.5, 0.33."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def heading(course: Course) -> str:
+    return plain(course.title, LONGEST_NAME) or "Explainable AI"
+
+
+def sentence(text: Text, language: Language) -> str:
+    """Return a text in the language of the course; in both only where they differ."""
+    return text.en if text.en == text.zh else in_words(text, language)
+
+
+def _cleaned(part: Graded | Answered) -> Graded | Answered:
+    """Clean every text of an exercise or question: the names too, for a journal may have been edited."""
+    made = {Text: _text, str: plain}
+    return replace(part, **{k: made[type(v)](v) for k, v in vars(part).items() if type(v) in made})
+
+
+def _text(text: Text) -> Text:
+    return Text(*map(plain, text))

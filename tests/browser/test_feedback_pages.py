@@ -1,0 +1,120 @@
+"""Feedback and class report in a real browser: readable for an ordinary class, inert for a hostile one."""
+
+from dataclasses import replace
+
+import pytest
+
+from grading.course import Course
+from grading.judge import Text
+from grading.reports import write_reports
+from grading.results import Answered, Graded, Picture, Result
+
+COURSE = Course(points={"saliency": 2}, seeds=(5,), key={"Q1": frozenset({"dish_3"})}, title="<b>Homework</b> 9")
+MAP = [[(i * j) / 100 for j in range(12)] for i in range(12)]
+EVIL = [
+    "<script>alert(1)</script>", '"><img src=x onerror="alert(1)">', "' onmouseover='alert(1)", "\u202egpj.exe",
+    "</style><script>alert(2)</script>", "<svg onload=alert(1)>", "a" * 10_000, "nul\x00\ud800", "javascript:alert(1)",
+    "{{ 7 * 7 }}", "`<img src=//evil.example/x>`", "<meta http-equiv=refresh content='0;url=http://evil.example'>",
+]  # fmt: skip
+
+
+def hostile() -> Result:
+    texts = [Text(text, f"{text}!") for text in EVIL]
+    picture = Picture([[float("nan"), 1e308]], [[float("inf"), -1e308]])
+    exercises = [Graded(t.en, "failed", 0, 1, t, t, t.en, picture, t.en) for t in texts]
+    exercises.append(Graded("saliency", "not_graded", 0, 1, texts[0]))
+    return Result(EVIL[1], EVIL[0], tuple(exercises), (Answered("Q1", 0, 0.3, texts[1]),), tuple(texts), 0.0, EVIL[0])
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory):
+    wrong = Graded(
+        "grad_cam", "failed", 0, 3, Text("the `ReLU` is missing", "少了 `ReLU`"),
+        Text("what is below 0?", "小於 0 的呢？"),
+        "no_relu", Picture(MAP, MAP[::-1]), "bubblewrap",
+    )  # fmt: skip
+    rows = replace(wrong, exercise="filter_activation", picture=Picture([1.0, -2.0, 3.0], [1.0, 2.0, 2.5]))
+    ann = Result(
+        "ann", "王小明",
+        (Graded("saliency", "passed", 2, 2, Text("right", "正確"), isolation="bubblewrap"), wrong, rows),
+        (Answered("Q1", 0.3, 0.3), Answered("Q2", 0, 0.3, Text("Q2: not answered.", "Q2：尚未作答。"))), deducted=0.5,
+    )  # fmt: skip
+    others = [replace(ann, student=f"s{i:02d}", name=f"Student {i}") for i in range(20)]
+    copies = {
+        name: {"grad_cam": f"def f(x):\n    return {list(range(9))}, x ** 3 - 1, {{'a': x}}\n"}
+        for name in ("ann", "s01")
+    }
+    out = tmp_path_factory.mktemp("reports")
+    write_reports([ann, hostile(), *others], out, COURSE, copies)
+    for name in ("none", "all"):
+        write_reports([ann], out / name, replace(COURSE, show_answers=name, language="en"))
+    return out
+
+
+def pages(reports):
+    evil = next(path for path in (reports / "students").iterdir() if path.name.startswith("id-"))
+    return [reports / "students/ann/feedback.html", evil / "feedback.html", reports / "class.html"]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_runs_or_sticks_out(open_page, reports, which, width):
+    """The fixture open_page fails for console errors and for requests that leave the disk."""
+    path = pages(reports)[which]
+    page = open_page(path, viewport={"width": width, "height": 800}, color_scheme="dark" if width < 500 else "light")
+    page.on("dialog", lambda dialog: pytest.fail("a dialog was opened"))
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    for selector in ("script", "iframe", "meta[http-equiv=refresh]", "[onerror]", "[onload]", "[onmouseover]"):
+        assert page.locator(selector).count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    images = page.locator("img").evaluate_all("all => all.map((one) => [one.src.slice(0, 15), one.naturalWidth > 0])")
+    assert all(image == ["data:image/png;", True] for image in images)
+    page.mouse.move(width / 2, 300)
+    page.wait_for_timeout(50)
+
+
+def test_a_student_reads_what_is_wrong(open_page, reports):
+    page = open_page(pages(reports)[0])
+    assert page.title().startswith("王小明 · <b>Homework</b>")
+    assert page.locator("h1").inner_text() == "王小明"
+    assert page.locator(".points").inner_text() == "1.8 / 8.6"
+    card = page.locator("article", has_text="Grad-CAM")
+    assert "the ReLU is missing" in card.inner_text()
+    assert card.locator("code").first.inner_text() == "ReLU"
+    assert "what is below 0?" in card.locator(".hint").inner_text()
+    assert card.locator("img").count() == 3
+    boxes = [card.locator("img").nth(i).bounding_box() for i in range(3)]
+    assert len({box["y"] for box in boxes}) == 1, "side by side"
+    assert boxes[0]["width"] == pytest.approx(boxes[0]["height"], abs=1)
+    assert page.locator("rect.yours").count() == 3
+    assert "Q2: not answered." in page.locator("main").inner_text()
+
+
+def test_the_language_is_switched_by_keyboard(open_page, reports):
+    page = open_page(pages(reports)[0])
+    reason = page.locator("article", has_text="Grad-CAM").locator(".reason")
+    assert reason.inner_text() == "the ReLU is missing\n少了 ReLU"
+    assert page.locator("article h3", has_text="Grad-CAM").inner_text() == "Grad-CAM", "the same is not said twice"
+    page.locator("#both").focus()
+    page.keyboard.press("ArrowLeft")
+    assert reason.inner_text() == "少了 ReLU"
+    page.keyboard.press("ArrowLeft")
+    assert reason.inner_text() == "the ReLU is missing"
+
+
+def test_questions_are_shown_as_the_course_wants(open_page, reports):
+    hidden = open_page(reports / "none/students/ann/feedback.html").locator("body").inner_text()
+    assert "0.3 of 0.6" in hidden
+    assert "Q1" not in hidden
+    shown = open_page(reports / "all/students/ann/feedback.html")
+    assert "dish 3" in shown.locator(".asked").first.inner_text()
+    assert shown.locator(".switch").count() == 0, "one language needs no switch"
+
+
+def test_the_class_report_leads_to_the_students(open_page, reports):
+    page = open_page(pages(reports)[2])
+    assert "22" in page.locator(".figures").inner_text()
+    assert page.locator("td", has_text="code that nobody else has").count() == 1
+    page.locator("summary", has_text="with their pages").click()
+    page.locator("details a", has_text="s07").click()
+    assert page.locator("h1").inner_text() == "Student 7"
