@@ -1,0 +1,221 @@
+"""From a download to submissions: who handed in what, and what is in it. Nothing is run, nothing is extracted.
+
+What a student did is never an error: it is told in a remark. UserError is for the teaching assistant's own mistakes.
+"""
+
+import hashlib
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from .archives import File, Unreadable, files_at, unpacked
+from .judge import Text
+from .layouts import HANDED_IN, METADATA, Owner, owner_of, read_metadata, safe, unique, wrapper
+from .notebook import BROKEN, Notebook, definitions, read_notebook, shown
+from .submission import Submission
+
+MOST_REMARKS = 30
+NOTHING = Text("nothing was handed in", "沒有繳交")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one student handed in, not read yet."""
+
+    student: str  # safe as a file name, no two alike
+    name: str = ""
+    submitted: datetime | None = None
+    late: bool | None = None
+    files: tuple[File, ...] = ()
+    remarks: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True)
+class Intake:
+    """All submissions of a download in the order of their ids; remarks: on what belongs to nobody."""
+
+    submissions: tuple[Found, ...]
+    remarks: tuple[Text, ...] = ()
+
+
+def find_submissions(path: str | Path, roster: Sequence[str] | None = None) -> Intake:
+    """Find who handed in what, in a folder or zip as Canvas, NTU COOL, Moodle, Gradescope or a person made it.
+
+    roster: the ids of the course: who is not there is reported, who handed in nothing appears as well.
+    """
+    path = Path(path)
+    files = files_at(path)
+    ids = {id.casefold(): id for id in roster or ()}
+    top = wrapper([file.name for file in files], ids)
+    files = [replace(file, name=file.name[len(top) :]) for file in files]
+    remarks: list[Text] = []
+    attempts = _attempts(files, path.stem, ids, remarks)
+    people: dict[str, list[tuple[Owner, list[File]]]] = {}
+    for owner, its in attempts:
+        people.setdefault(owner.id.casefold(), []).append((owner, its))
+    newest = [_newest(same) for same in people.values()]
+    students = _students([owner for (owner, _), _ in newest], ids)
+    found: dict[str, Found] = {}
+    for ((owner, its), older), student in zip(newest, students, strict=True):
+        if student is None and roster:
+            remarks.append(_stranger(owner))
+        student = student or unique(safe(owner.id), [*found, *ids.values()])
+        found[student] = _found(student, owner, its, [older] if older else [])
+    for id in roster or ():
+        found.setdefault(id, Found(id, remarks=(NOTHING,)))
+    return Intake(tuple(found[student] for student in sorted(found)), tuple(remarks))
+
+
+def _students(owners: Sequence[Owner], ids: Mapping[str, str]) -> list[str | None]:
+    """Return who on the roster each owner is: who has this very id, else the only one whose name has it."""
+    exact = [ids.get(owner.id.casefold()) for owner in owners]
+    other = [next((ids[key.casefold()] for key in owner.others if key.casefold() in ids), None) for owner in owners]
+    return [
+        own or (it if it not in exact and other.count(it) == 1 else None) for own, it in zip(exact, other, strict=True)
+    ]
+
+
+def _attempts(
+    files: Sequence[File], here: str, ids: Container[str], remarks: list[Text]
+) -> list[tuple[Owner, list[File]]]:
+    """Return what was handed in together, and whose it is; remark on files that are nobody's."""
+    described: dict[str, list[Owner]] = {}
+    for file in files:
+        if file.name == METADATA:
+            try:
+                described = read_metadata(file.read())
+            except Unreadable as error:
+                remarks.append(error.args[0])
+    together: dict[tuple[str, str], tuple[Owner, list[File]]] = {}
+    for file in files:
+        if file.name == METADATA:
+            continue
+        first, _, rest = file.name.partition("/")
+        owner, below = owner_of(file.name, here)
+        if first in described:
+            owners, below = described[first], rest or first
+        elif owner.attempt == first and not first.lower().endswith(HANDED_IN) and owner.id.casefold() not in ids:
+            remarks.append(_of_nobody(file.name))
+            continue
+        else:
+            owners = [owner]
+        for its in owners:
+            _, kept = together.setdefault((its.id.casefold(), its.attempt), (its, []))
+            kept.append(replace(file, name=below))
+    return list(together.values())
+
+
+def _newest(attempts: list[tuple[Owner, list[File]]]) -> tuple[tuple[Owner, list[File]], Text | None]:
+    """Return the newest of several submissions, and a remark that there are several."""
+
+    def time(attempt: tuple[Owner, list[File]]) -> tuple:
+        owner, files = attempt
+        handed_in = owner.submitted.timestamp() if owner.submitted else 0.0
+        changed = max((file.changed for file in files if file.changed), default=datetime.min)
+        return handed_in, changed, owner.attempt
+
+    best = max(attempts, key=time)
+    if len(attempts) == 1:
+        return best, None
+    what = shown(best[0].attempt)
+    return best, Text(
+        f"{len(attempts)} submissions came from you; the newest is graded: {what}",
+        f"你繳交了 {len(attempts)} 份；只評分最新的一份：{what}",
+    )
+
+
+def _found(student: str, owner: Owner, files: list[File], remarks: list[Text]) -> Found:
+    return Found(student, shown(owner.name), owner.submitted, owner.late, tuple(files), tuple(remarks))
+
+
+def _stranger(owner: Owner) -> Text:
+    who = shown(f"{owner.id} {owner.name}".strip())
+    return Text(f"{who} is nobody on the roster: graded all the same", f"{who} 不在名單上，仍予評分")
+
+
+def _of_nobody(name: str) -> Text:
+    return Text(f"{shown(name)} belongs to no submission", f"{shown(name)} 不屬於任何一份作業")
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: int | None = None) -> Submission:
+    """Read what a student handed in; whatever it is, nothing is raised.
+
+    wanted: the exercises to look for, all of them if None. variant: the order of the student's options; None takes it
+    from the notebooks.
+    """
+    from .exercises import EXERCISES  # late: it loads every reference
+
+    remarks = list(found.remarks)
+    notebooks: list[Notebook] = []
+    digest = hashlib.sha256()
+    left_out: list[str] = []
+    for file in found.files:
+        for name, content in unpacked(file):
+            digest.update(f"{name}\0".encode())
+            if isinstance(content, Text):
+                remarks.append(content)
+            else:
+                digest.update(hashlib.sha256(content).digest())
+                if name.lower().endswith((".ipynb", ".py")):
+                    notebooks.append(read_notebook(content, name))
+                elif not name.endswith("manifest.json"):
+                    left_out.append(name)
+    if found.files and not any(notebook.cells for notebook in notebooks):
+        files = ", ".join(shown(name) for name in left_out[:5])
+        remarks.append(Text(f"no notebook could be read {files}".strip(), f"沒有可以讀取的筆記本 {files}".strip()))
+    sources: dict[str, str] = {}
+    answers: dict[str, object] = {}
+    for name in wanted if wanted is not None else EXERCISES:
+        home = EXERCISES[name].notebook if name in EXERCISES else ""
+        if candidates := definitions(notebooks, name, home):
+            _, best = candidates[-1]
+            sources[name] = best.source
+            remarks += best.remarks
+            if best.several or sum(one.rank[0] > BROKEN for _, one in candidates) > 1:
+                remarks.append(_several(name))
+    for notebook in notebooks:
+        remarks += notebook.remarks
+        remarks += notebook.faults()
+        its, more = notebook.answers()
+        remarks += more
+        answers |= {key: value for key, value in its.items() if value not in ("", None) or key not in answers}
+        if notebook.student and notebook.student.casefold() != found.student.casefold():
+            remarks.append(_of_another(notebook))
+    variants = sorted({notebook.variant for notebook in notebooks if notebook.variant is not None})
+    if variants and (len(variants) > 1 or (variant is not None and variants != [variant])):
+        remarks.append(OTHER_VARIANT)
+    return Submission(
+        student=found.student,
+        name=found.name,
+        sources=sources,
+        answers=answers,
+        variant=variant if variant is not None else max(variants, default=0),
+        remarks=tuple(dict.fromkeys(remarks))[:MOST_REMARKS],
+        digest=digest.hexdigest(),
+        submitted=found.submitted,
+        late=found.late,
+    )
+
+
+OTHER_VARIANT = Text(
+    "a notebook has its options in another order than yours; the letters are read in the order of your notebooks",
+    "有一份筆記本的選項順序與你的不同；字母依你的筆記本順序解讀",
+)
+
+
+def _several(name: str) -> Text:
+    return Text(
+        f"{name} is defined more than once; what stands in its own cell counts, else the last one",
+        f"{name} 被定義了不只一次；以指定的儲存格為準，否則以最後一個為準",
+    )
+
+
+def _of_another(notebook: Notebook) -> Text:
+    who = shown(notebook.student)
+    return Text(
+        f"{shown(notebook.name)} was made for {who}, not for you", f"{shown(notebook.name)} 是發給 {who} 的，不是你的"
+    )

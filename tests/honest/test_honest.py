@@ -1,0 +1,66 @@
+"""Intake finds every function in every disguise, and what it takes along is enough and little."""
+
+import ast
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grading.exercises import EXERCISES
+from grading.intake import find_submissions, read_submission
+
+HERE = Path(__file__).parent
+CORPUS = runpy.run_path(str(HERE / "corpus.py"))
+ANSWERS = {f"Q{n}" for n in range(1, 31)}
+
+
+def read(folder: Path, **which) -> dict:
+    """Return student -> submission."""
+    for student, files in CORPUS["honest_submissions"](**which):
+        (folder / student).mkdir()
+        for name, content in files.items():
+            (folder / student / name).write_bytes(content)
+    intake = find_submissions(folder)
+    assert intake.remarks == ()
+    return {found.student: read_submission(found) for found in intake.submissions}
+
+
+def wrong(jobs: set[tuple[str, str]]) -> list[str]:
+    """Return what is wrong with the outputs of these sources, run in a process of their own."""
+    jobs = sorted(jobs)
+    lines = "".join(json.dumps({"exercise": exercise, "source": source}) + "\n" for exercise, source in jobs)
+    command = [sys.executable, "-W", "ignore", str(HERE / "running.py")]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, cwd=HERE.parent.parent)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(said) == len(jobs), done.stderr
+    return [f"{exercise}: {what}\n{source}" for (exercise, source), what in zip(jobs, said, strict=True) if what]
+
+
+@pytest.mark.parametrize("disguise", CORPUS["DISGUISES"])
+def test_every_function_is_found_with_little_else(tmp_path, disguise):
+    for submission in read(tmp_path, disguises=[disguise], variants=[sum(map(ord, disguise)) % 4]).values():
+        assert set(submission.sources) == set(EXERCISES)
+        assert set(submission.answers) == ANSWERS
+        for name, source in submission.sources.items():
+            assert "NotImplementedError" not in source
+            assert not any(word in source for word in ("check(", "get_ipython", "plt.", "load_bert", "foodnet"))
+            functions = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+            assert functions.count(name) == 1
+            assert len(functions) <= 3
+
+
+def test_slices_alone_give_the_right_outputs(tmp_path):
+    submissions = read(tmp_path, disguises=["shuffled", "magics"], variants=[1])
+    fast = ("saliency", "cosine_similarity", "randomize_layers")
+    assert wrong({(n, s.sources[n]) for s in submissions.values() for n in fast}) == []
+
+
+@pytest.mark.slow
+def test_all_slices_of_all_disguises_give_the_right_outputs(tmp_path):
+    submissions = read(tmp_path, variants=range(5))
+    assert len(submissions) == 5 * len(CORPUS["DISGUISES"])
+    assert all(set(submission.sources) == set(EXERCISES) for submission in submissions.values())
+    assert wrong({job for submission in submissions.values() for job in submission.sources.items()}) == []
