@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from grading.calls import Call, answers_to, as_array, read_calls, write_calls
+from grading.calls import Call, answers_to, as_array, from_frame, pack_calls, to_frame, unpack_calls
 from grading.exercises import EXERCISES
 from grading.subjects import Layer, Subject, build
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-def test_calls_survive_the_journey(name, tmp_path):
+def test_calls_survive_the_journey(name):
     calls = EXERCISES[name].plan(0)
-    write_calls(calls, tmp_path)
-    for sent, arrived in zip(calls, read_calls(tmp_path), strict=True):
+    for sent, arrived in zip(calls, unpack_calls(*from_frame(to_frame(*pack_calls(calls)))), strict=True):
         assert arrived.times == sent.times
         assert list(arrived.arguments) == list(sent.arguments)
         for key, value in sent.arguments.items():
@@ -61,3 +60,25 @@ def test_a_network_depends_on_its_seed_alone():
 def test_what_is_no_array_is_refused(output):
     with pytest.raises(TypeError, match="a tensor or an array must be returned"):
         as_array(output)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 7,
+        b"\xff" * 8,
+        (2**40).to_bytes(8) + b"{}",
+        (2).to_bytes(8) + b"{}",
+        (2).to_bytes(8) + b"[]",
+        (100_000).to_bytes(8) + b"[" * 100_000,
+        to_frame(1, [b"ab"])[:-1],
+        to_frame(1, [b"ab"]) + b"c",
+        to_frame(1) * 2,
+        to_frame(1, [b"ab"]).replace(b"[2]", b"[-1]").replace(b"\x1d", b"\x1e"),
+        to_frame(1, [b"ab"]).replace(b"[2]", b"2.5"),
+    ],
+)
+def test_a_message_that_is_not_whole_is_refused(data):
+    with pytest.raises(ValueError, match="message"):
+        from_frame(data)

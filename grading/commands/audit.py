@@ -1,0 +1,22 @@
+"""Check that journal, audit log and final files are still what was graded."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="the folder that hw-grade run wrote")
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..audit import findings
+    from ..journal import Journal
+
+    out = Path(options.out)
+    with Journal(out) as journal:
+        found = findings(out, journal)
+        students = len(journal.keys())
+    for finding in found:
+        print(finding)
+    print(f"{len(found)} findings" if found else f"all of {students} results and their files are as they were graded")
+    return 1 if found else 0

@@ -1,0 +1,203 @@
+"""Grade a class: submissions in, a page for each student, a gradebook and a class report out.
+
+Students' code runs only in a sandbox. A run that was stopped, by Ctrl-C or by a power cut, goes on where it was when
+the same command is given again; only what is new or has changed is graded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hw_xai.commands.options import count, seed
+from hw_xai.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from ..course import Course
+    from ..journal import Journal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("submissions", help="a folder or a zip, as Canvas, Moodle, Gradescope or NTU COOL give it")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results and the journal")
+    course_arguments(parser)
+
+    who = parser.add_argument_group("who")
+    who.add_argument("--roster", metavar="CSV", help='the ids in its column "student"; who is missing shows')
+    who.add_argument("--salt", help="the secret that shuffled the options in hw-grade release --roster")
+    who.add_argument("--regrade", default="", metavar="ID,…|all|failed", help="grade these again")
+
+    how = parser.add_argument_group("how")
+    how.add_argument("--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
+    how.add_argument("--isolation", default="auto", choices=["auto", "bubblewrap", "process"], help="default: auto")
+    how.add_argument("--i-trust-these-submissions", action="store_true", help="no sandbox: only for your own code")
+    how.add_argument("--wall", type=count, metavar="SECONDS", help="for each exercise of a student")
+    how.add_argument("--memory", type=count, metavar="GB", help="for each exercise of a student")
+    how.add_argument("--seed", type=seed, metavar="N", help="fixes the inputs (default: secret ones)")
+    how.add_argument("--dask", metavar="ADDRESS", help='a scheduler, or "local:2" for two workers on this machine')
+    how.add_argument("--dask-tls", default="", metavar="CA,CERT,KEY", help="files; needed for other machines")
+
+
+def course_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `rules` reads of the course: what counts, how it is shown."""
+    parser.add_argument("--title", default="", help="of the assignment, for the pages and the gradebook")
+    parser.add_argument("--lang", default="both", choices=["en", "zh-TW", "both"], help="default: %(default)s")
+
+    counts = parser.add_argument_group("what counts")
+    counts.add_argument("--only", default="", metavar="EXERCISE,…", help="only these exercises (default: all)")
+    counts.add_argument("--points", default="", metavar="EXERCISE=N,…", help="other points than the exercises' own")
+    counts.add_argument("--no-questions", action="store_true", help="only the exercises; the key takes a minute")
+    counts.add_argument("--partial-credit", action="store_true", help="for answers that are partly right")
+    counts.add_argument("--show-answers", default="points", choices=["none", "points", "all"], help="default: points")
+    counts.add_argument("--due", default="", metavar="DATE", help='such as "2026-12-01T23:59+08:00"')
+    counts.add_argument(
+        "--late-policy", default="none", metavar="POLICY", help='such as "10%%/day,max 50%%" (default: none)'
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    # late: the exercises load torch and their references, and `--help` needs neither
+    import torch
+
+    from ..audit import Log
+    from ..course import course_data
+    from ..intake import find_submissions
+    from ..journal import Journal
+    from ..roster import read_roster
+
+    torch.set_num_threads(1)  # each thread here supervises one submission
+    rules(options)  # a mistake is told before the submissions are read
+    roster = read_roster(options.roster) if options.roster else None
+    intake = find_submissions(Path(options.submissions), roster)
+    for remark in intake.remarks:
+        print(f"note: {remark.en}")
+    out = Path(options.out)
+    with Journal(out, new=True) as journal, Log(out) as log:
+        students = [one.student for one in intake.submissions]
+        again = _regraded(options.regrade, students, journal)
+        course = _course(options, journal)
+        journal.keep("course", course_data(course))
+        journal.again(again)
+        log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
+        grade_all(options, intake.submissions, course, journal, log)
+        finish(out, course, journal, log)
+        absent = len(journal.keys().keys() - set(students))
+    if absent:
+        print(f"note: {absent} students in {out} are not among these submissions; their results were kept")
+
+
+def grade_all(options: argparse.Namespace, found: Sequence, course: Course, journal: Journal, log) -> None:
+    """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on."""
+    from tqdm import tqdm
+
+    from ..batch import Batch, Here
+
+    batch = Batch(course, journal, log, options.salt)
+    with tqdm(total=len(found), desc="grading", unit="student", smoothing=0.1) as bar:
+        try:
+            if options.dask:
+                from ..cluster import There, connected, threads_of
+
+                with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
+                    batch.run(found, lambda: There(client, course), threads_of(client), bar)
+            else:
+                batch.run(found, lambda: Here(course), options.jobs, bar)
+        except KeyboardInterrupt:
+            log.add("stop", reason="interrupted")
+            raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
+
+
+def finish(out: Path, course: Course, journal: Journal, log) -> None:
+    """Write the final files, and into the log what they are."""
+    from ..audit import final_files
+    from ..reports import write_reports
+
+    results = list(journal.results())
+    write_reports(results, out, course, journal.sources())
+    log.add("report", files=final_files(out))
+    head = log.add("stop", reason="done")
+    journal.keep("audit", head)
+    unsure = {"crashed", "not_graded"}
+    look = [result.student for result in results if any(part.status in unsure for part in result.exercises)]
+    print(f"done: {len(results)} results in {out}; the audit log ends with {head[:16]}")
+    if look:
+        more = f" and {len(look) - 5} more" if look[5:] else ""
+        print(f"look at: {', '.join(look[:5])}{more}, where an exercise crashed or could not be graded")
+
+
+def rules(options: argparse.Namespace) -> dict:
+    """Return what the options say about the course."""
+    from ..course import due_date, late_policy
+    from ..exercises import EXERCISES
+    from .release import points_of
+
+    chosen = [name.strip() for name in options.only.split(",") if name.strip()] or list(EXERCISES)
+    for name in chosen:
+        if name not in EXERCISES:
+            raise UserError(f'--only names no exercise "{name}".{nearest(name, EXERCISES)}')
+    points = points_of(options.points)
+    return {
+        "points": {name: float(points.get(name, EXERCISES[name].points)) for name in EXERCISES if name in chosen},
+        "partial": options.partial_credit,
+        "due": due_date(options.due),
+        "late": late_policy(options.late_policy),
+        "wall": options.wall,
+        "memory": options.memory and options.memory * 2**30,
+        "language": options.lang,
+        "show_answers": options.show_answers,
+        "title": options.title,
+    }
+
+
+def _course(options: argparse.Namespace, journal: Journal) -> Course:
+    from ..course import Course, private_seeds
+
+    secret = journal.secret if options.seed is None else f"fixed {options.seed}"
+    key = {} if options.no_questions else _key(journal)
+    return Course(**rules(options), isolation=_tier(options, journal), seeds=private_seeds(secret), key=key)
+
+
+def _tier(options: argparse.Namespace, journal: Journal) -> str:
+    """Return the isolation; for "auto" the strongest that works here, found once: a class is graded alike."""
+    from ..sandbox import Sandbox
+
+    if options.i_trust_these_submissions:
+        return "none"
+    if options.isolation != "auto":
+        return options.isolation
+    if not journal.recall("tier"):
+        with Sandbox() as sandbox:
+            journal.keep("tier", sandbox.tier)
+            if sandbox.why:
+                print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
+    return journal.recall("tier")
+
+
+def _key(journal: Journal) -> dict[str, frozenset[str]]:
+    """Return the key of the questions, computed once for a journal and a version of the kit."""
+    from ..course import kit
+    from ..key import compute_key
+
+    kept = journal.recall("key")
+    if not kept or kept["kit"] != kit():
+        kept = {"kit": kit(), "key": {name: sorted(right) for name, right in compute_key(progress=True).items()}}
+        journal.keep("key", kept)
+    return {name: frozenset(right) for name, right in kept["key"].items()}
+
+
+def _regraded(which: str, students: Sequence[str], journal: Journal) -> list[str]:
+    """Return whose results --regrade marks to be graded again."""
+    known = journal.keys()
+    if which == "all":
+        return list(known)
+    if which == "failed":
+        fine = {"passed", "not_attempted"}
+        return [r.student for r in journal.results() if any(part.status not in fine for part in r.exercises)]
+    names = [name.strip() for name in which.split(",") if name.strip()]
+    for name in names:
+        if name not in known and name not in students:
+            raise UserError(f'--regrade names no student "{name}".{nearest(name, [*known, *students])}')
+    return names

@@ -1,0 +1,122 @@
+"""hw-grade run, report and audit as a teaching assistant meets them, with the real sandbox."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grading.cli import main
+
+RIGHT = """
+import torch
+def cosine_similarity(a, b):
+    return torch.nn.functional.cosine_similarity(a[:, None], b[None], dim=2)
+def euclidean_distance(a, b):
+    return torch.cdist(a, b)
+"""
+WRONG = RIGHT.replace("torch.nn.functional.cosine_similarity(a[:, None], b[None], dim=2)", "a @ b.T")
+CRASH = "import os\ndef euclidean_distance(a, b):\n    os._exit(0)\n"
+ONLY = ["--only", "cosine_similarity,euclidean_distance", "--no-questions", "--jobs", "1"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """A folder with three submissions and a roster of four, to stand in."""
+    (tmp_path / "handed").mkdir()
+    for student, code in {"b01": RIGHT, "b02": WRONG, "b03": CRASH}.items():
+        (tmp_path / "handed" / f"{student}.py").write_text(code)
+    (tmp_path / "roster.csv").write_text("student\nb01\nb02\nb03\nb04\n")
+    monkeypatch.chdir(tmp_path)
+
+
+def results(out: str) -> dict[str, dict]:
+    rows = json.loads(Path(out, "class.json").read_text())
+    return {row["student"]: row for row in rows["results"]}
+
+
+def files(out: str) -> dict[str, bytes]:
+    """Return the final files of a run: all but the journal and the audit log, which knows of times."""
+    ours = ("journal.sqlite", "audit.jsonl")
+    found = (path for path in Path(out).rglob("*") if path.is_file() and not path.name.startswith(ours))
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_class_is_graded_resumed_and_audited(capsys):
+    run = ["run", "handed", "--out", "out", "--roster", "roster.csv", *ONLY]
+    assert main(run) == 0
+    said = capsys.readouterr().out
+    assert "done: 4 results in out" in said
+    assert "look at: b03" in said
+    statuses = {s: [part["status"] for part in row["exercises"]] for s, row in results("out").items()}
+    assert statuses == {
+        "b01": ["passed", "passed"],
+        "b02": ["failed", "passed"],
+        "b03": ["not_attempted", "crashed"],
+        "b04": ["not_attempted", "not_attempted"],
+    }
+    assert main(["audit", "out"]) == 0
+
+    before = files("out")
+    assert main(run) == 0
+    assert "kept=4" in capsys.readouterr().err
+    assert files("out") == before
+
+    assert main([*run, "--regrade", "b01"]) == 0
+    assert "kept=3" in capsys.readouterr().err
+    assert files("out") == before
+    assert main([*run, "--regrade", "failed"]) == 0
+    assert "kept=2" in capsys.readouterr().err
+
+    Path("handed/b02.py").write_text(RIGHT)
+    assert main(run) == 0
+    assert "kept=3" in capsys.readouterr().err
+    assert results("out")["b02"]["exercises"][0]["status"] == "passed"
+    assert main(["audit", "out"]) == 0
+
+    Path("out/gradebook.csv").write_text("b01,100\n")
+    assert main(["audit", "out"]) == 1
+    assert "gradebook.csv: the file was changed" in capsys.readouterr().out
+    assert main(["report", "out"]) == 0
+    assert main(["audit", "out"]) == 0
+
+
+def test_trusted_submissions_say_so_in_every_result():
+    assert main(["run", "handed", "--out", "out", "--i-trust-these-submissions", "--seed", "5", *ONLY]) == 0
+    tiers = {part["isolation"] for row in results("out").values() for part in row["exercises"]}
+    assert tiers == {"none", ""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--late-policy", "lots"], '"10%/day"'),
+        (["--due", "Friday"], "--due must be a date, time and zone"),
+        (["--only", "salience"], 'names no exercise "salience". Did you mean "saliency"?'),
+        (["--points", "saliency=much"], 'got "saliency=much"'),
+        (["--regrade", "c01", *ONLY], 'no student "c01". Did you mean "b01"?'),
+        (["--roster", "nowhere.csv"], "nowhere.csv: No such file"),
+        (["--dask", "tcp://10.0.0.1:8786", *ONLY], "give certificates by --dask-tls"),
+        (["--dask", "local:0", *ONLY], "must start 1 to 256 workers"),
+        (["--dask", "tcp://10.0.0.1:1", "--dask-tls", "a,b", *ONLY], "must name three files"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments, sentence, capsys):
+    assert main(["run", "handed", "--out", "out", *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert sentence in error[-1]
+    assert "Traceback" not in "".join(error)
+
+
+def test_where_there_are_no_submissions(capsys):
+    assert main(["run", "nowhere", "--out", "out", *ONLY]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert main(["audit", "out"]) == 2
+
+
+def test_help_needs_no_heavy_library():
+    heavy = {"torch", "numpy", "distributed", "sqlite3", "jinja2"}
+    code = f"import sys, grading.cli as c; c.run_command; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
