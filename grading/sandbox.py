@@ -171,7 +171,7 @@ class _Bubblewrap:
     def command(self, descriptor: int) -> list[str]:
         arguments = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         arguments += [*self.user_namespace, "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
-        for capability in ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP"):  # a student's process has none
+        for capability in ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL"):  # a student's process has none
             arguments += ["--cap-add", f"CAP_{capability}"]
         for name, value in _ENVIRONMENT.items():
             arguments += ["--setenv", name, value]

@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from .options import seed
 
 METHODS = "lime,saliency,smooth_grad,integrated_gradients,filter_activation"
@@ -119,6 +117,7 @@ def _write_bert_pages(out: Path) -> Iterator[str]:
 
 def _bert_panel(out: Path, written: list[str]):
     """Return a picture of each page that is written, which opens it."""
+    import numpy as np
     from PIL import Image
 
     from ..show import Panel
