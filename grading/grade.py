@@ -56,9 +56,9 @@ def completed(submission: Submission, course: Course, exercises: tuple[Graded, .
         digest=submission.digest,
     )
     days = course.days_late(submission.submitted, submission.late)
-    if not days:
-        return result
     share = course.late.share(days)
+    if not share:
+        return result
     remark = Text(
         f"handed in late, day {days} after the date due: {100 * share:.4g} % of the points are taken off",
         f"遲交，截止後第 {days} 天：扣除所得分數的 {100 * share:.4g} %",
