@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .judge import Text
 from .magics import parse, python_of
@@ -30,9 +30,10 @@ def answers_of(cell: str) -> tuple[dict[str, object], list[Text]]:
         ]
     answers: dict[str, object] = {}
     remarks: list[Text] = []
+    lines = source.split("\n")
     for node in tree.body:
         for key, value in pairs(node):
-            read = key_and_value(key, value, source)
+            read = key_and_value(key, value, lines)
             if read is None:
                 remarks.append(unread(node, key))
             elif len(answers) < MOST:
@@ -67,11 +68,14 @@ def entries(value: ast.expr) -> Iterator[tuple[ast.expr | None, ast.expr | None]
             yield None, None
 
 
-def key_and_value(key: ast.expr | None, value: ast.expr | None, source: str) -> tuple[str, object] | None:
+def key_and_value(key: ast.expr | None, value: ast.expr | None, lines: Sequence[str]) -> tuple[str, object] | None:
     """Return an entry, None unless its key is a short string and its value a literal that is not too long."""
     if not isinstance(key, ast.Constant) or not isinstance(key.value, str) or len(key.value) > 40 or value is None:
         return None
-    long = len(ast.get_source_segment(source, value) or "") > LONGEST if value.end_lineno - value.lineno < 50 else True
+    length = value.end_col_offset - value.col_offset  # not ast.get_source_segment: it reads all the source every time
+    if value.end_lineno > value.lineno:
+        length = sum(map(len, lines[value.lineno - 1 : min(value.end_lineno, value.lineno + 50)]))
+    long = length > LONGEST or value.end_lineno - value.lineno >= 50
     parts = [part.value for part in ast.walk(value) if isinstance(part, ast.Constant)]
     if long or any(isinstance(part, str) and not part.isascii() and not sound(part) for part in [*parts, key.value]):
         return None
