@@ -56,13 +56,12 @@ def completed(submission: Submission, course: Course, exercises: tuple[Graded, .
         digest=submission.digest,
     )
     days = course.days_late(submission.submitted, submission.late)
-    share = course.late.share(days)
-    if not share:
+    if not days:
         return result
-    remark = Text(
-        f"handed in late, day {days} after the date due: {100 * share:.4g} % of the points are taken off",
-        f"遲交，截止後第 {days} 天：扣除所得分數的 {100 * share:.4g} %",
-    )
+    share = course.late.share(days)
+    taken = (f"{100 * share:.4g} % of the points are taken off", f"扣除所得分數的 {100 * share:.4g}%")
+    en, zh = taken if share else ("nothing is taken off", "不扣分")
+    remark = Text(f"handed in late, day {days} after the date due: {en}", f"遲交，截止後第 {days} 天：{zh}")
     return replace(result, deducted=round(share * result.points, 4), remarks=(*result.remarks, remark))
 
 
