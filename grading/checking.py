@@ -3,16 +3,31 @@
 import os
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from .calls import answers_to
+from torch import Tensor, nn
+
+from .calls import objects_of, outputs_of
 from .exercises import EXERCISES
 from .feedback import Language, as_html, lines_of
 from .judge import Exercise, Text, Verdict, judge
 from .misconceptions import MISCONCEPTIONS
 
 PUBLIC_SEEDS = (0, 1, 2)  # the grader takes others
+
+HOOK_LEFT = Text(
+    "but your hook is still on the layer: take it down with handle.remove(), else each call adds another",
+    "不過你的 hook 還掛在這一層上：請用 handle.remove() 取下，否則每呼叫一次就多一個",
+)
+ASKED_OF_THE_CALLER = Text(
+    "but the caller's own tensor now asks for a gradient: let a clone of it ask",
+    "不過呼叫者自己的張量現在也要求梯度了：請改用它的複本（clone）來要求",
+)
+NO_GRADIENT = Text(
+    "a tensor has a gradient only if it asked for one, with requires_grad_(), before the model saw it",
+    "張量必須在模型看到它之前，先用 requires_grad_() 要求梯度，之後才會有梯度",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,7 @@ class Checked:
         return "\n".join(lines_of(self.exercise.title, self.verdict, self.language))
 
     def _repr_html_(self) -> str:
-        return as_html(self.exercise.title, self.verdict, self.language)
+        return as_html(self.exercise.title, self.verdict, self.language, self.exercise.of_points)
 
 
 def check(name: str, function: Callable, *, language: Language | None = None) -> Checked:
@@ -48,12 +63,12 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
     language = language or os.environ.get("HW_XAI_LANGUAGE", "both")
     start = time.perf_counter()
     for seed in PUBLIC_SEEDS:
-        verdict = _judged(name, exercise, function, seed)
+        verdict = _judged(name, exercise, function, seed)  # a right one has a note in its hint, or none
         if not verdict.passed:
             break
     else:
         seconds = time.perf_counter() - start
-        verdict = Verdict(True, Text(f"right ({seconds:.1f} s)", f"正確（{seconds:.1f} 秒）"), yours=verdict.yours)
+        verdict = replace(verdict, reason=Text(f"right ({seconds:.1f} s)", f"正確（{seconds:.1f} 秒）"))
     checked = Checked(exercise, verdict, language)
     if os.environ.get("NBGRADER_EXECUTION") and not checked.passed:
         raise AssertionError(repr(checked))
@@ -62,13 +77,32 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
 
 def _judged(name: str, exercise: Exercise, function: Callable, seed: int) -> Verdict:
     calls = exercise.plan(seed)
+    given = [objects_of(call) for call in calls]
     try:
-        answers = [answers_to(function, call) for call in calls]
+        answers = [outputs_of(function, objects, call.times) for objects, call in zip(given, calls, strict=True)]
     except NotImplementedError as error:
         return Verdict(False, Text(f"not written yet: {error}", f"尚未完成：{error}"))
     except Exception as error:
-        return Verdict(False, _raised(error))
-    return judge(exercise, MISCONCEPTIONS.get(name, ()), calls, answers)
+        return Verdict(False, _raised(error), _hint_at(error))
+    verdict = judge(exercise, MISCONCEPTIONS.get(name, ()), calls, answers)
+    notes = (note for objects in given if (note := left_behind(objects)))
+    return replace(verdict, hint=next(notes, verdict.hint)) if verdict.passed else verdict
+
+
+def left_behind(objects: Mapping[str, object]) -> Text | None:
+    """Say what a function left on its arguments that no output shows: it costs no points, but the next one stumbles."""
+    networks = [value for value in objects.values() if isinstance(value, nn.Module)]
+    if any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for n in networks for m in n.modules()):
+        return HOOK_LEFT
+    if any(isinstance(value, Tensor) and value.requires_grad for value in objects.values()):
+        return ASKED_OF_THE_CALLER
+    return None
+
+
+def _hint_at(error: Exception) -> Text:
+    """Point at the missing requires_grad_() behind an error that does not speak of it."""
+    traces = ("'NoneType' object", "not require grad", "appears to not have been used in the graph")
+    return NO_GRADIENT if any(trace in str(error) for trace in traces) else Text("", "")
 
 
 def _raised(error: Exception) -> Text:

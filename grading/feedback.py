@@ -9,6 +9,7 @@ import numpy as np
 from .judge import Text, Verdict
 
 Language = Literal["en", "zh-TW", "both"]
+LARGEST = 1e30  # of the numbers in a picture
 
 
 def in_words(text: Text, language: Language) -> str:
@@ -28,11 +29,11 @@ def lines_of(title: Text, verdict: Verdict, language: Language) -> list[str]:
     return lines
 
 
-def as_html(title: Text, verdict: Verdict, language: Language) -> str:
-    """Return the verdict as a piece of HTML, with a picture where the output is one."""
+def as_html(title: Text, verdict: Verdict, language: Language, of_points: bool = False) -> str:
+    """Return the verdict as a piece of HTML, with a picture where the output is one; of_points: its rows are points."""
     colour = "#1a7f37" if verdict.passed else "#b35900"
     body = "".join(f"<div>{html.escape(line)}</div>" for line in lines_of(title, verdict, language))
-    picture = comparison_png(verdict.yours, verdict.expected, language)
+    picture = comparison_png(verdict.yours, verdict.expected, language, of_points)
     if picture:
         from hw_xai.show.images import data_uri
 
@@ -41,26 +42,30 @@ def as_html(title: Text, verdict: Verdict, language: Language) -> str:
     return f'<div style="border-left:4px solid {colour};padding:.2em .8em;line-height:1.5">{body}</div>'
 
 
-def comparison_png(yours: np.ndarray | None, expected: np.ndarray | None, language: Language) -> bytes | None:
-    """Draw yours, expected and their difference, as heatmaps or as bars; None where there is nothing to draw."""
+def comparison_png(
+    yours: np.ndarray | None, expected: np.ndarray | None, language: Language, of_points: bool = False
+) -> bytes | None:
+    """Draw yours, expected and their difference, as heatmaps, bars or points; None where there is nothing to draw."""
     if yours is None or expected is None or yours.shape != expected.shape or yours.size < 2:
         return None
-    from hw_xai.show.answer_figures import comparison
+    from hw_xai.show.answer_figures import clouds, comparison
     from hw_xai.show.canvas import png_of
 
     words = [
         in_words(t, "en" if language == "both" else language)
         for t in (Text("yours", "你的"), Text("expected", "預期的"), Text("difference", "差異"))
     ]
-    return png_of(comparison(*drawable([yours, expected]), words), dpi=110)
+    draw = clouds if of_points else comparison
+    return png_of(draw(*drawable([yours, expected]), words), dpi=110)
 
 
 def drawable(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Reduce arrays of one shape to what can be drawn: (H, W), or (K,) for a row of numbers.
 
-    Of a batch the row is taken where the arrays differ most; colours are summed.
+    Of a batch the row is taken where the arrays differ most; colours are summed. Whatever a student returned can be
+    drawn: of complex numbers the real part, and nothing so large that its differences overflow.
     """
-    arrays = [np.nan_to_num(np.asarray(a, dtype=np.float64)) for a in arrays]
+    arrays = [np.nan_to_num(np.real(a).astype(np.float64)).clip(-LARGEST, LARGEST) for a in arrays]
     if arrays[0].ndim > 2:
         differences = np.abs(arrays[0] - arrays[-1]).reshape(len(arrays[0]), -1).max(axis=1)
         arrays = [a[differences.argmax()] for a in arrays]

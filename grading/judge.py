@@ -56,6 +56,7 @@ class Exercise:
     plan: Callable[[int], list[Call]]  # seed -> the calls; other seeds, other inputs and networks
     properties: tuple[Property, ...] = ()
     distance: Distance = field(default_factory=lambda: exact())
+    of_points: bool = False  # rows of an output are points: drawn as a scatter
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def exact(tolerance: float = 1e-3, align: Callable = lambda mine, ours: mine) ->
             for mine, ours in zip(outputs, expected_of(function, call), strict=True):
                 if mine.shape != ours.shape or not finite(ours):
                     return np.inf
-                worst = max(worst, largest(align(mine, ours) - ours) / max(tolerance * largest(ours), 1e-12))
+                off = largest(align(mine, ours) - ours) / max(tolerance * largest(ours), 1e-12)
+                worst = np.maximum(worst, off)  # unlike max() it keeps NaN, which must not count as equal
         return worst
 
     return distance
@@ -120,8 +122,8 @@ def over_seeds(draws: int = 16) -> Distance:
                 error = variance * (1 / len(mine) + 1 / draws)
                 shift = np.mean(np.square(mine.mean(axis=0) - theirs.mean(axis=0)) / (error + 1e-3 * error.max()))
                 ratio = mine.var(axis=0, ddof=1).mean() / variance.mean()
-                off = max(shift / SHIFT, ratio / WIDER, NARROWER / max(ratio, 1e-12))
-            worst = max(worst, off)
+                off = np.max([shift / SHIFT, ratio / WIDER, NARROWER / max(ratio, 1e-12)])
+            worst = np.maximum(worst, off)
         return worst
 
     return distance
@@ -165,9 +167,13 @@ def judge(
 def named_among(
     exercise: Exercise, misconceptions: Sequence[Misconception], calls: Sequence[Call], answers: Answers
 ) -> Misconception | None:
-    """Return the known wrong version that gives these outputs on every call, the nearest if several do."""
-    if not all(finite(output) for outputs in answers for output in outputs):
+    """Return the known wrong version that gives these outputs on every call, the nearest if several do.
+
+    Places without a number count as zero: whoever leaves some out has 0 there, or 0 / 0, by the same mistake.
+    """
+    if any(output.dtype.kind not in "fiu" for outputs in answers for output in outputs):
         return None
+    answers = [[np.where(np.isfinite(output), output, 0) for output in outputs] for outputs in answers]
     nearest, least = None, 1.0
     for wrong in misconceptions:
         try:
@@ -193,7 +199,10 @@ def misformed(mine: np.ndarray, expected: np.ndarray) -> Text | None:
             f"結果的形狀應為 {expected.shape}，你的是 {mine.shape}",
         )
     if not finite(mine):
-        return Text("the result has NaN or infinite values", "結果含有 NaN 或無限大")
+        return Text(
+            "the result has NaN or infinite values: where do you divide by zero?",
+            "結果含有 NaN 或無限大：哪裡除以零了？",
+        )
     if not mine.any() and expected.any():
         return Text("your result is zero everywhere", "你的結果全部是零")
     return None

@@ -38,12 +38,13 @@ def gradient_calls(seed: int) -> list[Call]:
 
 
 def noise_calls(seed: int) -> list[Call]:
-    """Without noise, and with noise from six seeds; pictures of another range than 0…1."""
+    """Without noise, and with noise from six seeds; pictures of ranges far from each other, and from 0…1."""
     network, target = Subject("small_cnn", seed), targets(seed, 4)
-    inputs = 4 * pictures(seed, 4) - 1.5
+    ranges = np.array([8, 5, 2, 1.3], dtype=np.float32)[:, None, None, None]
+    inputs = ranges * (pictures(seed, 4) - 0.4)
     common = {"model": network, "inputs": inputs, "target": target}
     noisy = [
-        Call({**common, "n_samples": 10, "noise_level": 0.1, "seed": 6 * seed + i}, times=2 if i == 0 else 1)
+        Call({**common, "n_samples": 16, "noise_level": 0.3, "seed": 6 * seed + i}, times=2 if i == 0 else 1)
         for i in range(6)
     ]
     return [*noisy, Call({**common, "n_samples": 3, "noise_level": 0.0, "seed": 0})]
@@ -63,14 +64,14 @@ def path_calls(seed: int) -> list[Call]:
 
 
 def occlusion_calls(seed: int) -> list[Call]:
-    """Windows that fit the side exactly, overlapping and not; one picture is wider than high."""
-    network, inputs, target = Subject("small_cnn", seed), pictures(seed), targets(seed)
+    """Windows that fit the side exactly, overlapping and not; each class once, then pictures wider than high."""
+    network, target = Subject("small_cnn", seed), targets(seed)
     wide = np.concatenate([pictures(seed + 1), pictures(seed + 2)[..., :6]], axis=3)  # (2, 3, 12, 18)
-    common = {"model": network, "target": target}
+    every = {"inputs": pictures(seed, 5), "target": targets(seed, 5)}  # one class at least has places against it
     return [
-        Call({**common, "inputs": inputs, "window": 4, "stride": 2}, times=2),
-        Call({**common, "inputs": inputs, "window": 4, "stride": 4}),
-        Call({**common, "inputs": wide, "window": 6, "stride": 3}),
+        Call({"model": network, "inputs": pictures(seed), "target": target, "window": 4, "stride": 2}, times=2),
+        Call({"model": network, **every, "window": 4, "stride": 4}),
+        Call({"model": network, "inputs": wide, "target": target, "window": 6, "stride": 3}),
     ]
 
 

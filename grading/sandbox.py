@@ -225,7 +225,7 @@ class _Process:
         if not self.users and not (version and self.program):
             raise _Unavailable("an ordinary user needs Landlock and libseccomp for it, root does not")
         if not version and _open_to_all([str(Path(__file__))]):
-            raise _Unavailable("without Landlock students could read the solutions: put the kit in a folder of mode 0700")
+            raise _Unavailable("without Landlock students could read the solutions: put the kit into a 0700 folder")
         if not version:
             self.missing.append("no Landlock: students' code can read what every user of this machine can read")
         elif version < 6 and not self.program:

@@ -1,7 +1,7 @@
 # %% [markdown] lang="en"
 # # 1 · Hide a part and see what happens
 # **Goal**: write two explainers that need no gradient, only the network's answers: occlusion, and the heart of LIME.
-# **About 45 minutes.**
+# **About 50 minutes.**
 #
 # You do not have to open a machine to learn what it looks at. Cover a part of the picture and ask again: if the score
 # falls, that part spoke *for* the class; if it rises, the part spoke *against* it.
@@ -9,7 +9,7 @@
 # %% [markdown] lang="zh-TW"
 # # 1 · 遮住一塊，看看會怎樣
 # **目標**：寫出兩種不需要梯度、只需要網路回答的解釋方法：遮擋法，以及 LIME 的核心。
-# **約 45 分鐘。**
+# **約 50 分鐘。**
 #
 # 想知道一台機器在看哪裡，不必拆開它。遮住圖片的一部分再問一次：如果分數下降，那一塊*支持*這個類別；
 # 如果分數上升，那一塊*反對*這個類別。
@@ -17,7 +17,7 @@
 # %%
 import torch
 
-from hw_xai.show import compare, superpixels
+from hw_xai.show import compare
 from hw_xai.vision.models import load
 from hw_xai.vision.preprocess import preprocessing
 from hw_xai.vision.synthetic import SyntheticFood11
@@ -40,8 +40,9 @@ print(names)
 #
 # A pixel lies under several windows: it gets the **mean** of their drops.
 #
-# **Exercise.** About 10 lines, 15 minutes. `stride` is the way from one window to the next. The last window ends
-# exactly at the edge: with a side of 12, a window of 4 and a stride of 2 there are 5 places, 0, 2, 4, 6 and 8.
+# **Exercise.** About 12 lines, 20 minutes. `stride` is the way from one window to the next. The last window ends
+# exactly at the edge: with a side of 12, a window of 4 and a stride of 2 there are 5 places, 0, 2, 4, 6 and 8. (Here the
+# stride always divides side − window; nothing is left over.)
 
 # %% [markdown] lang="zh-TW"
 # ## 遮擋法：一次遮一個視窗
@@ -51,8 +52,8 @@ print(names)
 #
 # 一個像素會被好幾個視窗遮到：它得到的是這些下降量的**平均**。
 #
-# **練習。** 約 10 行，15 分鐘。`stride` 是相鄰兩個視窗的距離。最後一個視窗剛好貼齊邊緣：
-# 邊長 12、視窗 4、步幅 2 時，共有 5 個位置：0、2、4、6、8。
+# **練習。** 約 12 行，20 分鐘。`stride` 是相鄰兩個視窗的距離。最後一個視窗剛好貼齊邊緣：
+# 邊長 12、視窗 4、步幅 2 時，共有 5 個位置：0、2、4、6、8。（這裡的步幅一定能整除「邊長減視窗」，不會有剩餘。）
 
 
 # %% exercise="occlusion"
@@ -119,8 +120,8 @@ maps = {f"window {w}": occlusion(model, inputs, target, window=w, stride=16) for
 compare(inputs, maps, captions=names, masks=masks_of_food)
 
 # %% [markdown] lang="en"
-# Red spoke for the class, blue against it. A large window finds the place, a small one finds edges but may hide too little
-# to matter. Neither sees parts that only count *together*.
+# Red spoke for the class, blue against it. A large window finds the place, a small one finds single parts but may hide too
+# little to matter. Neither sees parts that only count *together*.
 #
 # ## LIME: many parts at a time, and a simple model
 # A window is a poor shape. LIME cuts the picture into **superpixels**, patches of one colour, hides a *random half* of
@@ -131,7 +132,7 @@ compare(inputs, maps, captions=names, masks=masks_of_food)
 # $c_k$ is what showing patch $k$ adds. The next two cells do the cutting and the asking for you.
 
 # %% [markdown] lang="zh-TW"
-# 紅色支持這個類別，藍色反對。大視窗找得到位置；小視窗找得到邊緣，但可能遮得太少，起不了作用。
+# 紅色支持這個類別，藍色反對。大視窗找得到位置；小視窗找得到個別的小部分，但可能遮得太少，起不了作用。
 # 只有*一起*才有影響的部分，兩者都看不出來。
 #
 # ## LIME：一次遮很多塊，再擬合一個簡單的模型
@@ -235,13 +236,19 @@ check("lime_weights", lime_weights)
 
 # %% picture="lime_weights"
 c = lime_weights(masks, scores, weights, alpha=1.0)
-superpixels(picture, segments.numpy(), dict(enumerate(c.tolist())), n_features=8, title=f"LIME: {names[0]}")
+compare([picture], {"LIME": [c[segments.long()]]}, captions=names[:1], masks=masks_of_food[:1])  # each patch its own c
 
 # %% [markdown] lang="en"
+# Red patches speak for the class, blue ones against it, as above. (The library's own figure of LIME, `superpixels` in
+# `hw_xai.show`, draws them in green and red, as LIME's authors do.)
+#
 # Is the simple model any good? Two quick tests: fit it to each half of the samples and compare, and see how much of the
 # scores it explains.
 
 # %% [markdown] lang="zh-TW"
+# 和前面一樣，紅色的小塊支持這個類別，藍色的反對。（函式庫自己的 LIME 圖，也就是 `hw_xai.show` 的 `superpixels`，
+# 則和 LIME 的作者一樣，畫成綠色與紅色。）
+#
 # 這個簡單的模型可靠嗎？兩個快速的檢驗：用前後兩半的樣本各擬合一次，互相比較；再看看它解釋了多少分數的變化。
 
 # %%
@@ -267,7 +274,10 @@ from hw_xai import explain
 
 print("the library:", ", ".join(explain.METHODS))
 all_dishes = torch.stack([dishes[i][0] for i in range(len(dishes))])  # (11, 3, 128, 128)
-# a place for your own tries
+# a place for your own tries, such as this one; help(explain.occlusion) lists the options
+for i in (0, 1):
+    value = explain.occlusion(model, all_dishes[i : i + 1], window=64, stride=64).max()
+    print(i, f"{value:.2f}")
 
 # %% [markdown] questions="1-4"
 

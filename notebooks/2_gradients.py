@@ -117,20 +117,24 @@ compare(inputs, {"saliency": saliency(model, inputs, target)}, captions=names, m
 # ## Questions
 # **Predict first**: write your guess down. Then **run**: a few lines in a cell of your own tell. Then **answer**, in the
 # last cell of this notebook. The dishes are numbered from 0; `dishes.mask(i)` says where the food of dish i is. Names in
-# `code` are those of the library: `explain` has what you wrote, with more options.
+# `code` are those of the library: `explain` has what you wrote, with more options. This notebook holds questions 5–13 and
+# 18–20; notebook 3 holds 14–17.
 
 # %% [markdown] lang="zh-TW"
 # ## 問題
 # **先猜**：寫下你的猜測。再**執行**：在自己的儲存格裡寫幾行就知道。然後在本筆記本的最後一格**作答**。
 # 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的是函式庫裡的名稱：
-# 你寫的方法 `explain` 裡都有，選項更多。
+# 你寫的方法 `explain` 裡都有，選項更多。本筆記本有第 5–13 題和第 18–20 題，第 3 本有第 14–17 題。
 
 # %%
 from hw_xai import explain
 
 print("the library:", ", ".join(explain.METHODS))
 all_dishes = torch.stack([dishes[i][0] for i in range(len(dishes))])  # (11, 3, 128, 128)
-# a place for your own tries
+# a place for your own tries, such as this one; help(explain.saliency) lists the options
+for i in (0, 1):
+    value = explain.saliency(model, all_dishes[i : i + 1]).max()
+    print(i, f"{value:.3f}")
 
 # %% [markdown] questions="5-9"
 
@@ -303,17 +307,22 @@ for n_steps in (2, 5, 20, 60):
 # %% picture="integrated_gradients"
 maps = {
     "saliency": saliency(model, inputs, target),
-    "SmoothGrad": smooth_grad(model, inputs, target, 15, 0.2, seed=0),
+    "|SmoothGrad|": smooth_grad(model, inputs, target, 15, 0.2, seed=0).abs(),
     "integrated gradients": integrated_gradients(model, inputs, target, torch.zeros_like(inputs), 15),
 }
 compare(inputs, maps, captions=names, masks=masks)
 
 # %% [markdown] lang="en"
-# Red speaks for the class, blue against it. Look at the darkest parts of a picture: what does the factor
-# (inputs − baselines) do there?
+# In the last column red speaks for the class and blue against it. The two others have no such colours: the sign of a
+# gradient says only which way to *change* a pixel so that the score rises, not whether what is there speaks for it.
+#
+# Look at the darkest parts of a picture: what does the factor (inputs − baselines) do there?
 
 # %% [markdown] lang="zh-TW"
-# 紅色支持這個類別，藍色反對。看看圖片最暗的地方：因子 (inputs − baselines) 在那裡做了什麼？
+# 在最後一欄裡，紅色支持這個類別，藍色反對。前兩欄沒有這種顏色：梯度的正負號只說像素該往哪個方向*改變*，分數才會上升；
+# 它並不表示圖上原有的東西支持這個類別。
+#
+# 看看圖片最暗的地方：因子 (inputs − baselines) 在那裡做了什麼？
 
 # %% [markdown] questions="18-20"
 

@@ -199,20 +199,23 @@ pictures(dreams, captions, columns=3)
 # ## Questions
 # **Predict first**: write your guess down. Then **run**: a few lines in a cell of your own tell. Then **answer**, in the
 # last cell of this notebook. The dishes are numbered from 0; `dishes.mask(i)` says where the food of dish i is. Names in
-# `code` are those of the library: `explain` has what you wrote, with more options.
+# `code` are those of the library: `explain` has what you wrote, with more options. This notebook holds questions 14–17.
 
 # %% [markdown] lang="zh-TW"
 # ## 問題
 # **先猜**：寫下你的猜測。再**執行**：在自己的儲存格裡寫幾行就知道。然後在本筆記本的最後一格**作答**。
 # 每道菜從 0 開始編號；`dishes.mask(i)` 告訴你第 i 道菜的食物在哪裡。以 `code` 字型寫的是函式庫裡的名稱：
-# 你寫的方法 `explain` 裡都有，選項更多。
+# 你寫的方法 `explain` 裡都有，選項更多。本筆記本有第 14–17 題。
 
 # %%
 from hw_xai import explain
 
 print("the library:", ", ".join(explain.METHODS))
 all_dishes = torch.stack([dishes[i][0] for i in range(len(dishes))])  # (11, 3, 128, 128)
-# a place for your own tries
+# a place for your own tries, such as this one; help(explain.filter_activation) lists the options
+for i in (0, 1):
+    value = explain.filter_activation(model, all_dishes[i : i + 1], "features.5", channel=3).max()
+    print(i, f"{value:.2f}")
 
 # %% [markdown] questions="14-16"
 

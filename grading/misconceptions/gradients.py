@@ -116,6 +116,18 @@ SALIENCY = [
         Text("pick one score in each row before you differentiate", "微分之前，先在每一列挑出一個分數"),
     ),
     Misconception(
+        "all_pairs",
+        lambda model, inputs, target: slope(lambda x: model(x)[:, target], inputs).abs(),
+        Text(
+            "scores[:, target] pairs every picture with every target: each map mixes all of their classes",
+            "scores[:, target] 讓每張圖片都配上每個 target：每張圖都混進了其他圖片的類別",
+        ),
+        Text(
+            "row 0 at target[0], row 1 at target[1]: see gather",
+            "第 0 列取 target[0]，第 1 列取 target[1]：請看 gather",
+        ),
+    ),
+    Misconception(
         "first_target",
         lambda model, inputs, target: gradient(model, inputs, target[:1].expand(len(inputs))).abs(),
         Text("every picture is explained for the first picture's class", "每張圖片都用第一張圖片的類別來解釋"),
@@ -226,6 +238,15 @@ SMOOTH_GRAD = [
         Text("SmoothGrad averages the signed gradients", "SmoothGrad 平均的是帶正負號的梯度"),
     ),
     Misconception(
+        "absolute_at_the_end",
+        with_sigma(right_sigma, reduce=lambda maps: mean_of(maps).abs()),
+        Text(
+            "you take the absolute value of the mean: SmoothGrad keeps its sign",
+            "你取了平均的絕對值：SmoothGrad 要保留正負號",
+        ),
+        Text("drawing may need absolute values, the method does not", "畫圖時也許需要絕對值，方法本身不需要"),
+    ),
+    Misconception(
         "squared",
         with_sigma(right_sigma, each=torch.square),
         Text(
@@ -247,11 +268,22 @@ SMOOTH_GRAD = [
         Text("`noise_level` is a share of max − min of each picture", "`noise_level` 是占每張圖片 max − min 的比例"),
     ),
     Misconception(
+        "range_of_batch",
+        lambda model, inputs, target, n_samples, noise_level, seed: with_sigma(
+            lambda level, width: level * (inputs.max() - inputs.min())
+        )(model, inputs, target, n_samples, noise_level, seed),
+        Text("σ comes from the range of the whole batch", "σ 用了整批圖片的數值範圍"),
+        Text(
+            "a picture alone and the same picture among others must get the same amount of noise",
+            "同一張圖片單獨算或與別的圖片一起算，雜訊的大小必須相同",
+        ),
+    ),
+    Misconception(
         "divided_by_range",
         with_sigma(lambda level, width: level / width),
         Text(
-            "you divide by the input's range, as the course's old solution did",
-            "你把它除以輸入的數值範圍了，課程的舊解答也犯了這個錯",
+            "you divide by the input's range instead of multiplying by it",
+            "你除以了輸入的數值範圍，而不是乘上它",
         ),
         Text("a picture with a wider range needs more noise, not less", "數值範圍較大的圖片需要更多雜訊，而不是更少"),
     ),
@@ -316,8 +348,8 @@ INTEGRATED_GRADIENTS = [
         "difference_missing",
         on_path(midpoints, lambda inputs, baselines: 1.0),
         Text(
-            "× (inputs − baselines) is missing, as in the course's old solution",
-            "少了 × (inputs − baselines)，課程的舊解答也犯了這個錯",
+            "the factor (inputs − baselines) is missing",
+            "少了因子 (inputs − baselines)",
         ),
         Text(
             "do your attributions add up to f(inputs) − f(baselines)?",

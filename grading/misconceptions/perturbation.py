@@ -188,7 +188,22 @@ OCCLUSION = [
             "the last window of each row and column is missing: your range ends one too early",
             "每一列與每一欄的最後一個視窗不見了：你的 range 早了一步結束",
         ),
-        Text("the end of a range does not belong to it", "range 的終點不包含在內"),
+        Text(
+            "some pixels are never hidden: where does the last window start? The end of a range does not belong to it",
+            "有些像素從來沒有被遮過：最後一個視窗從哪裡開始？range 的終點不包含在內",
+        ),
+    ),
+    Misconception(
+        "windows_cut",
+        lambda model, inputs, target, window, stride: occluded(end=window)(model, inputs, target, window, stride),
+        Text(
+            "your last windows reach beyond the edge and are cut there: they hide less than a whole window",
+            "你最後的幾個視窗超出邊緣而被切掉：遮住的比一整個視窗少",
+        ),
+        Text(
+            "where must the last window start so that it ends at the edge?",
+            "最後一個視窗要從哪裡開始，才會剛好貼齊邊緣？",
+        ),
     ),
     Misconception(
         "window_too_small",
@@ -329,6 +344,15 @@ LIME_WEIGHTS = [
         Text("each squared error is multiplied by its weight once", "每個平方誤差只乘上一次權重"),
     ),
     Misconception(
+        "weights_squared_after_centring",
+        lambda masks, scores, weights, alpha: ridge(masks, scores, weights.square(), alpha, weights),
+        Text(
+            "the means are right, but then the weights come in squared: both masks and scores are multiplied by them",
+            "平均是對的，但之後權重被平方了：遮罩與分數都乘上了權重",
+        ),
+        Text("each squared error is multiplied by its weight once", "每個平方誤差只乘上一次權重"),
+    ),
+    Misconception(
         "weights_normalized",
         lambda masks, scores, weights, alpha: ridge(masks, scores, weights / weights.sum(), alpha),
         Text(
@@ -385,7 +409,7 @@ LIME_WEIGHTS = [
     Misconception(
         "absolute",
         lambda masks, scores, weights, alpha: ridge(masks, scores, weights, alpha).abs(),
-        Text("the sign is lost: red and green look alike", "正負號不見了：紅色與綠色分不出來"),
+        Text("the sign is lost: for and against look alike", "正負號不見了：支持與反對分不出來"),
         Text("a region can also speak against the class", "區域也可以反對這個類別"),
     ),
 ]

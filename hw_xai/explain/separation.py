@@ -70,6 +70,7 @@ class SenseReport:
             "dist same": "euclidean_within",
             "dist other": "euclidean_across",
         }
+        columns = {t: name for t, name in columns.items() if not np.isnan(getattr(self.model, name)).all()}  # not given
         lines = [f"{transform:>8}" + "".join(f"{title:>14}" for title in columns)]
         values = [(getattr(self.model, name), getattr(self.control, name)) for name in columns.values()]
         for layer in range(self.model.knn.shape[1]):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .canvas import colour_bar, frames, sheet, styled
-from .colours import colour
+from .canvas import LINE, QUIET, colour_bar, frames, sheet, styled
+from .colours import NIGHT, PAPER, colour, over
 from .normalize import is_signed, limits, stretch
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def comparison(yours: np.ndarray, expected: np.ndarray, words: Sequence[str]) -> Figure:
     """Draw yours, expected and yours − expected: three heatmaps for (H,W), bars for a row of numbers (K,).
 
-    words: the three captions.
+    words: the captions, the difference's last.
     """
     panels = [yours, expected, yours - expected]
     if yours.ndim == 1:
@@ -29,9 +29,24 @@ def comparison(yours: np.ndarray, expected: np.ndarray, words: Sequence[str]) ->
     figure, axes, bars = frames(1, 3, size=1.9, bars=True)
     for ax, bar, values, both, word in zip(axes[0], bars, panels, signed, words, strict=True):
         ends = shared if values is not panels[2] else limits(values, percentile=100, signed=True)
-        ax.imshow(colour(stretch(values, *ends), both))
+        ax.imshow(over(colour(stretch(values, *ends), both), PAPER if both else NIGHT))  # as its colour bar is
         ax.set_title(word)
         colour_bar(bar, both, ends)
+    return figure
+
+
+@styled
+def clouds(yours: np.ndarray, expected: np.ndarray, words: Sequence[str]) -> Figure:
+    """Draw the first two columns of two sets of points (n, k ≥ 2) as one scatter; words: their captions."""
+    figure = sheet(4.2, 3.4)
+    ax = figure.subplots()
+    for points, word, ink, mark in zip((expected, yours), words[1::-1], ("#3f83f2", "#d9523c"), "ox", strict=True):
+        ax.plot(*points[:, :2].T, mark, color=ink, markersize=5, alpha=0.8, label=word, zorder=3)
+    for line in (ax.axhline, ax.axvline):
+        line(0, color=LINE, linewidth=0.8)  # the origin, where the mean of the points belongs
+    ax.tick_params(length=0, labelsize=8)
+    ax.spines[:].set_visible(False)
+    ax.legend(loc="best", labelcolor=QUIET)
     return figure
 
 

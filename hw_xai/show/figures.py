@@ -127,7 +127,7 @@ def superpixels(
             x, y = polygon.T - 0.5  # imshow puts the centre of the first pixel at 0
             ax.fill(x, y, color=ink, alpha=0.6 * strength, linewidth=0)
             ax.plot(x, y, color=ink, linewidth=1.5, linestyle=dashes)
-    plain.set_xlabel("the photo")
+    plain.set_xlabel("the picture")
     ax.set_xlabel("green speaks for the class, red (dashed) against it")
     return figure
 

@@ -42,7 +42,7 @@ def forgetting(
         row[1].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
     axes[0, 0].imshow(to_rgb(image))
     for ax, heading in zip(axes[0, 1:], ("trained", *blocks), strict=True):
-        ax.set_title(heading, fontsize=8, rotation=30, ha="left", va="bottom")
+        ax.set_title(heading, fontsize=8, rotation=30, ha="center", va="bottom")
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,15 +120,24 @@ def similarity_figure(matrices: np.ndarray, labels: Sequence[str], metric: str) 
 
 
 @styled
-def words_figure(words: Sequence[str], methods: Mapping[str, np.ndarray], title: str = "") -> Figure:
-    """Draw what each word does to a score, a column of bars for each method; red for, blue against."""
+def words_figure(
+    words: Sequence[str],
+    methods: Mapping[str, np.ndarray],
+    title: str = "",
+    amounts: Collection[str] | None = None,
+) -> Figure:
+    """Draw what each word does to a score, a column of bars for each method; red for, blue against.
+
+    amounts: the methods that say how much, not for or against, drawn in brown; None takes those without a negative.
+    """
+    if amounts is None:
+        amounts = [name for name, values in methods.items() if values.min() >= 0]
     figure = sheet(1.4 + 2.1 * len(methods), 0.8 + 0.28 * len(words))
     axes = figure.subplots(1, len(methods), squeeze=False, sharey=True)[0]
     signed = over(table(True), PAPER) / 255
     for ax, (name, values) in zip(axes, methods.items(), strict=True):
         largest = max(np.abs(values).max(), 1e-12)
-        # a method without signs says how much, not for or against
-        inks = signed[np.round(127 + 127 * values / largest).astype(int)] if values.min() < 0 else "#8a3b12"
+        inks = "#8a3b12" if name in amounts else signed[np.round(127 + 127 * values / largest).astype(int)]
         ax.barh(range(len(words)), values, color=inks, edgecolor=LINE, linewidth=0.5)
         ax.axvline(0, color=INK, linewidth=0.8)
         ax.set_yticks(range(len(words)), words)

@@ -151,7 +151,8 @@ def test_table_shows_the_control_beside_every_number():
     assert max(map(len, lines)) <= 120
     assert lines[0].split()[:3] == ["raw", "5-NN", "1-NN"]
     assert lines[2].startswith(" layer 1")
-    assert lines[2].count("(") == 8
+    assert lines[2].count("(") == 7
+    assert "cos random" not in text  # not given
     assert f"{found.model.knn[0, 1]:.2f}" in lines[2]
     assert f"({found.control.knn[0, 1]:.2f})" in lines[2]
     assert "position alone: 5-NN" in text

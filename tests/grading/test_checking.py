@@ -3,6 +3,7 @@
 import linecache
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,83 @@ def test_an_error_deep_in_a_library_names_the_students_line():
 def test_an_unknown_exercise_meets_the_nearest_name():
     with pytest.raises(ValueError, match=r'got "euclidean_distanse"\. Did you mean "euclidean_distance"\?'):
         check("euclidean_distanse", right)
+
+
+def class_score(model, x, target):
+    return model(x).gather(1, target[:, None]).sum()
+
+
+def asks_the_caller(model, inputs, target):
+    return torch.autograd.grad(class_score(model, inputs.requires_grad_(), target), inputs)[0].abs()
+
+
+def leaves_its_hook(model, inputs, layer, channel):
+    seen = []
+    layer.register_forward_hook(lambda module, given, output: seen.append(output))
+    model(inputs)
+    return seen[0][:, [channel]]
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "words"),
+    [
+        ("saliency", asks_the_caller, "let a clone of it ask"),
+        ("filter_activation", leaves_its_hook, "handle.remove()"),
+    ],
+)
+def test_what_a_right_answer_leaves_behind_is_a_note_under_it(name, function, words):
+    found = check(name, function, language="en")
+    assert found.passed
+    first, note = repr(found).splitlines()
+    assert "right (" in first
+    assert words in note
+
+
+def test_nothing_left_behind_makes_no_note():
+    assert len(repr(check("euclidean_distance", right, language="en")).splitlines()) == 1
+
+
+def backward_on_a_plain_clone(model, inputs, target):
+    x = inputs.clone()
+    class_score(model, x, target).backward()
+    return x.grad.abs()
+
+
+def gradient_of_a_plain_clone(model, inputs, target):
+    x = inputs.clone()
+    return torch.autograd.grad(class_score(model, x, target), x)[0].abs()
+
+
+@pytest.mark.parametrize("function", [backward_on_a_plain_clone, gradient_of_a_plain_clone])
+def test_a_gradient_that_nobody_asked_for_is_explained(function):
+    found = check("saliency", function, language="en")
+    assert not found.passed
+    assert "your function stopped with" in repr(found)
+    assert "with requires_grad_(), before the model saw it" in repr(found)
+
+
+@torch.no_grad()
+def never_at_the_edge(model, inputs, target, window, stride):
+    total, count = torch.zeros_like(inputs[:, :1]), torch.zeros_like(inputs[:, :1])
+    before = model(inputs).gather(1, target[:, None])
+    for top in range(0, inputs.shape[2] - window, stride):
+        for left in range(0, inputs.shape[3] - window, stride):
+            place = (..., slice(top, top + window), slice(left, left + window))
+            hidden = inputs.clone()
+            hidden[place] = 0
+            total[place] += (before - model(hidden).gather(1, target[:, None]))[:, :, None, None]
+            count[place] += 1
+    return total / count  # 0 / 0 at the edge
+
+
+def test_nan_at_the_edge_is_the_known_mistake_that_leaves_it_out():
+    found = check("occlusion", never_at_the_edge, language="en")
+    assert found.verdict.misconception == "last_window_missing"
+    assert "where does the last window start?" in repr(found)
+
+
+def test_points_are_drawn_as_a_scatter():
+    found = check("pca_projection", lambda vectors, n_components: vectors[:, :n_components], language="en")
+    as_strips = replace(found, exercise=replace(found.exercise, of_points=False))
+    assert "data:image/png;base64," in found._repr_html_()
+    assert found._repr_html_() != as_strips._repr_html_()
