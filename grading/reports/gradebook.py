@@ -12,8 +12,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from ..course import Course
+from ..feedback import in_words
 from ..results import Result
-from .wording import STATUS, heading, number, sentence
+from .wording import STATUS, heading, number
 
 STARTS = "=+-@|%\u2212\u2010\u2011\u2012\u2013\u2014"
 INSIDE = re.compile(r'([;,\t"]\s*)(?=[=+\-@＝＋－＠])')
@@ -81,9 +82,9 @@ def feedback_of(result: Result, course: Course) -> str:
     lines = []
     for part in result.exercises:
         words = [STATUS[part.status], *([part.reason] if part.status != "passed" else [])]
-        said = ": ".join(sentence(text, course.language) for text in words)
+        said = ": ".join(in_words(text, course.language) for text in words)
         lines.append(f"{part.exercise}: {number(part.points)}/{number(part.out_of)}, {said}")
-    return "\n".join([*lines, *(sentence(remark, course.language) for remark in result.remarks)])
+    return "\n".join([*lines, *(in_words(remark, course.language) for remark in result.remarks)])
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:

@@ -2,9 +2,10 @@
 
 from ..course import Course
 from ..exercises import EXERCISES
+from ..feedback import in_words
 from ..judge import Text
 from ..results import Graded, Result
-from .wording import STATUS, cleaned, number, sentence
+from .wording import STATUS, cleaned, complaints_of, number
 
 
 def gradescope_results(result: Result, course: Course) -> dict:
@@ -29,12 +30,12 @@ def gradescope_results(result: Result, course: Course) -> dict:
 
 
 def _exercise(part: Graded, course: Course) -> dict:
-    lines = [f"{sentence(STATUS[part.status], course.language)}: {sentence(part.reason, course.language)}"]
+    lines = [f"{in_words(STATUS[part.status], course.language)}: {in_words(part.reason, course.language)}"]
     if part.hint.en:
-        lines.append(f"→ {sentence(part.hint, course.language)}")
+        lines.append(f"→ {in_words(part.hint, course.language)}")
     title = EXERCISES[part.exercise].title if part.exercise in EXERCISES else Text(part.exercise, part.exercise)
     return {
-        "name": sentence(title, course.language),
+        "name": in_words(title, course.language),
         "score": part.points,
         "max_score": part.out_of,
         "status": "passed" if part.status == "passed" else "failed",
@@ -54,8 +55,8 @@ def _questions(result: Result, course: Course) -> list[dict]:
     if course.show_answers == "none":
         points = round(sum(part.points for part in result.questions), 4)
         out_of = round(sum(part.out_of for part in result.questions), 4)
-        complaints = [sentence(part.complaint, course.language) for part in result.questions if part.complaint.en]
-        title = sentence(Text("Questions", "選擇題"), course.language)
+        complaints = [in_words(complaint, course.language) for complaint in complaints_of(result.questions)]
+        title = in_words(Text("Questions", "選擇題"), course.language)
         return [{"name": title, "score": points, "max_score": out_of, "output": "\n".join(complaints)}]
     return [
         {
@@ -63,7 +64,7 @@ def _questions(result: Result, course: Course) -> list[dict]:
             "score": part.points,
             "max_score": part.out_of,
             "status": "passed" if part.points == part.out_of else "failed",
-            "output": sentence(part.complaint, course.language),
+            "output": in_words(part.complaint, course.language),
         }
         for part in result.questions
     ]
@@ -74,4 +75,4 @@ def _summary(result: Result, course: Course) -> list[str]:
     lines = [Text(f"{points} of {out_of} points", f"{points}／{out_of} 分")]
     if result.deducted:
         lines.append(Text(f"{off} points taken off for being late", f"遲交扣 {off} 分"))
-    return [sentence(line, course.language) for line in (*lines, *result.remarks)]
+    return [in_words(line, course.language) for line in (*lines, *result.remarks)]

@@ -8,9 +8,9 @@ from markupsafe import Markup, escape
 from hw_xai.show.colours import NIGHT, PAPER, css_gradient
 from hw_xai.show.gallery import load_template
 
-from ..feedback import Language
+from ..feedback import Language, in_words
 from ..judge import Text
-from .wording import STATUS, number, sentence
+from .wording import STATUS, number
 
 TEMPLATES = Path(__file__).parent / "templates"
 TAGS = {"en": "en", "zh-TW": "zh-Hant-TW", "both": "en"}
@@ -23,13 +23,13 @@ def render(template: str, language: Language, **values: object) -> str:
 
     def say(text: Text) -> Markup:
         if language != "both" or text.en == text.zh:
-            return with_code(sentence(text, language))
+            return with_code(in_words(text, language))
         return BOTH.format(*map(with_code, text))
 
     return load_template(template, TEMPLATES).render(
         say=say,
         t=lambda en, zh: say(Text(en, zh)),
-        words=lambda en, zh: sentence(Text(en, zh), language),
+        words=lambda en, zh: in_words(Text(en, zh), language),
         tag=TAGS[language],
         both=language == "both",
         number=number,

@@ -9,7 +9,7 @@ from ..questions import load_questions
 from ..results import Answered, Graded, Result
 from .pages import render
 from .pictures import Bars, drawn
-from .wording import cleaned, heading
+from .wording import cleaned, complaints_of, heading
 
 
 def student_page(result: Result, course: Course) -> str:
@@ -28,6 +28,7 @@ def student_page(result: Result, course: Course) -> str:
         asked=_sums(result.questions),
         shown=course.show_answers,
         questions=[_question(part, course) for part in result.questions],
+        complaints=complaints_of(result.questions),
         has_maps=any(isinstance(row["picture"], list) for row in exercises),
     )
 

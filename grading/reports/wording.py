@@ -6,10 +6,10 @@ Does not cover: HTML (the templates escape every value) and formulas of spreadsh
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..course import Course
-from ..feedback import Language, in_words
 from ..judge import Text
 from ..results import Answered, Graded, Result
 from ..roster import STUDENT
@@ -72,9 +72,14 @@ def heading(course: Course) -> str:
     return plain(course.title, LONGEST_NAME) or "Explainable AI"
 
 
-def sentence(text: Text, language: Language) -> str:
-    """Return a text in the language of the course; in both only where they differ."""
-    return text.en if text.en == text.zh else in_words(text, language)
+def complaints_of(questions: Iterable[Answered]) -> list[Text]:
+    """Return what is wrong with the answers, once for all the questions of which the same is said."""
+    names: dict[Text, list[str]] = {}
+    for part in questions:
+        if part.complaint.en:
+            same = Text(*(text.removeprefix(part.question) for text in part.complaint))
+            names.setdefault(same, []).append(part.question)
+    return [Text(", ".join(several) + same.en, "、".join(several) + same.zh) for same, several in names.items()]
 
 
 def _cleaned(part: Graded | Answered) -> Graded | Answered:
