@@ -33,10 +33,12 @@ def answers_of(cell: str) -> tuple[dict[str, object], list[Text]]:
     lines = source.split("\n")
     for node in tree.body:
         for key, value in pairs(node):
+            if len(answers) + len(remarks) >= MOST:
+                break
             read = key_and_value(key, value, lines)
             if read is None:
                 remarks.append(unread(node, key))
-            elif len(answers) < MOST:
+            else:
                 answers[read[0]] = read[1]
     return answers, list(dict.fromkeys(remarks))
 

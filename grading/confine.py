@@ -224,6 +224,8 @@ SHARED = """  kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo
     creat mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat truncate
     chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
 """
+# F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP: the kernel sends any signal to any process for a pipe's owner
+SIGNALLING = {"fcntl": (8, 10, 15), "ioctl": (0x8901, 0x8902)}
 CLONE_THREAD = 0x10000
 
 
@@ -251,6 +253,9 @@ def system_call_filter(shared: bool) -> bytes:
     forbid("clone3", action=sec.ERRNO(38))  # ENOSYS: its flags lie in memory; libc then takes clone
     for name in ("prlimit64", "sched_setaffinity"):  # of others
         forbid(name, sec.Arg(0, sec.NE, 0))
+    for name, commands in SIGNALLING.items():
+        for command in commands:
+            forbid(name, sec.Arg(1, sec.MASKED_EQ, 0xFFFFFFFF, command))
     if shared:
         forbid("openat2", action=sec.ERRNO(38))
         for bit in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC):

@@ -265,7 +265,7 @@ EXERCISES: dict[str, Exercise] = {
         reference=token_ig,
         plan=token_calls,
         properties=(SAME_TWICE,),
-        distance=exact(0.05),  # as for pictures: the middle of the steps or a finer rule
+        distance=exact(0.05),  # the middle of the steps, as in the text; a finer rule is off by more
     ),
     "cosine_similarity": Exercise(
         title=Text("Cosine similarity", "餘弦相似度"),

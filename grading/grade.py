@@ -101,9 +101,10 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
 
 
 def _run(source: str, name: str, calls: Sequence[Call], sandbox: Sandbox) -> Reply:
-    """Run the code; once more where its process died: the machine may have killed it, short of memory for others."""
+    """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor."""
     reply = sandbox.run(source, name, calls)
-    return sandbox.run(source, name, calls) if reply.status in DIED else reply
+    starved = reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
+    return sandbox.run(source, name, calls) if reply.status in DIED or starved else reply
 
 
 def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:

@@ -16,6 +16,7 @@ from .notebook import BROKEN, Notebook, definitions, read_notebook, shown
 from .submission import Submission
 
 MOST_REMARKS = 30
+MOST_CODE = 2_000_000  # characters in all cells of a student, and a hundred for each line: seconds of parsing
 NOTHING = Text("nothing was handed in", "沒有繳交")
 
 
@@ -164,6 +165,7 @@ def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: 
                     notebooks.append(read_notebook(content, name))
                 elif not name.endswith("manifest.json"):
                     left_out.append(name)
+    notebooks = _not_too_much(notebooks, remarks)
     if found.files and not any(notebook.cells for notebook in notebooks):
         files = ", ".join(shown(name) for name in left_out[:5])
         remarks.append(Text(f"no notebook could be read {files}".strip(), f"沒有可以讀取的筆記本 {files}".strip()))
@@ -199,6 +201,26 @@ def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: 
         submitted=found.submitted,
         late=found.late,
     )
+
+
+def _not_too_much(notebooks: list[Notebook], remarks: list[Text]) -> list[Notebook]:
+    """Return the notebooks without those whose code is too much to parse, the largest; .py files go first."""
+    codes = ([cell.source for cell in notebook.cells] for notebook in notebooks)
+    sizes = [sum(len(code) + 100 * (code.count("\n") + code.count(";")) for code in its) for its in codes]
+    kept, left = set(), MOST_CODE
+    for i in sorted(range(len(sizes)), key=lambda i: (not notebooks[i].name.lower().endswith(".ipynb"), sizes[i])):
+        if sizes[i] <= left:
+            left -= sizes[i]
+            kept.add(i)
+    if n := len(notebooks) - len(kept):
+        name = shown(next(notebook.name for i, notebook in enumerate(notebooks) if i not in kept))
+        remarks.append(
+            Text(
+                f"{n} files with too much code were left out, such as {name}; hand in the homework only",
+                f"程式碼過多，未使用 {n} 個檔案，例如 {name}；請只繳交作業的筆記本",
+            )
+        )
+    return [notebook for i, notebook in enumerate(notebooks) if i in kept]
 
 
 OTHER_VARIANT = Text(

@@ -9,9 +9,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)", re.DOTALL)
+MOODLE = re.compile(r"(?P<name>[^/]+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)", re.DOTALL)
 NTU_COOL = re.compile(r"(?P<id>[^#/]+)#_(?P<name>[^/]+?)_(?P<user>\d+)_(?P<rest>[^/]+)")
-CANVAS = re.compile(r"(?P<name>[^/]+?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<rest>\d+_[^/]+|text\.html|link\.html)")
+CANVAS = re.compile(r"(?P<name>[^#/]+?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<rest>\d+_[^/]+|text\.html|link\.html)")
 ANONYMOUS = re.compile(r"(?:LATE_)?anon_(?P<id>[A-Za-z0-9]+)_(?P<rest>\d+_[^/]+)")
 OF_THE_HOMEWORK = re.compile(r"(?:[0-9]_\w+( ?\(\d+\)|-\d+)?\.(?:ipynb|py)|manifest\.json)", re.IGNORECASE)
 HANDED_IN = (".ipynb", ".py", ".zip")
@@ -33,14 +33,18 @@ class Owner:
 
 def owner_of(path: str, here: str) -> tuple[Owner, str]:
     """Return the owner of a file, and its name below the owner's folder. here: the download's own name."""
-    if found := MOODLE.fullmatch(path):
-        return Owner(found["id"], found["name"].strip(), _words(found["name"])), found["rest"]
-    if found := NTU_COOL.fullmatch(path):
-        return Owner(found["id"], found["name"].strip(), (found["user"],)), found["rest"]
-    if found := ANONYMOUS.fullmatch(path):
-        return Owner(found["id"], late=path.startswith("LATE_")), found["rest"]
-    if found := CANVAS.fullmatch(path):
-        return Owner(found["id"], found["name"], (found["name"],), late=found["late"] is not None), found["rest"]
+    matches = [found for layout in (MOODLE, NTU_COOL, ANONYMOUS, CANVAS) if (found := layout.fullmatch(path))]
+    if matches:  # what the platform wrote ends first: the student's own name of the file may look like another's
+        found = min(matches, key=lambda match: match.start("rest"))
+        its = found.groupdict()
+        name = its.get("name", "")
+        owner = {
+            MOODLE: lambda: Owner(its["id"], name.strip(), _words(name)),
+            NTU_COOL: lambda: Owner(its["id"], name.strip(), (its["user"],)),
+            ANONYMOUS: lambda: Owner(its["id"], late=path.startswith("LATE_")),
+            CANVAS: lambda: Owner(its["id"], name, (name,), late=its["late"] is not None),
+        }[found.re]()
+        return owner, its["rest"]
     first, _, rest = path.partition("/")
     if rest:
         return Owner(first, others=_words(first), attempt="folder"), rest

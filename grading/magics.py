@@ -18,15 +18,20 @@ MOST_WORK = 40_000  # of a cell, about a second
 
 def python_of(cell: str) -> str:
     """Return the Python of a cell, "" for a cell in another language; SyntaxError where it is none."""
-    while magic := CELL_MAGIC.match(cell):
+    start = 0
+    while magic := CELL_MAGIC.match(cell, start):
         if magic["name"] not in TIMING:
             return ""
-        cell = cell[magic.end() :]
+        start = magic.end()
+    cell = cell[start:]
     if parsed(cell) is None:
         cell = transformed(cell)
     if "get_ipython" not in cell:
         return cell
-    return ast.unparse(ast.fix_missing_locations(WithoutIPython().visit(parse(cell))))
+    try:
+        return ast.unparse(ast.fix_missing_locations(WithoutIPython().visit(parse(cell))))
+    except (RecursionError, MemoryError):
+        raise SyntaxError("too deeply nested") from None
 
 
 def parse(source: str) -> ast.Module:

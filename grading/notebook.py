@@ -105,7 +105,7 @@ class Notebook:
 
     def _unparsed(self, name: str, faults: dict[int, SyntaxError]) -> Definition | None:
         """Return the last cell about `name` that cannot be parsed, as it is: running it will say what is wrong."""
-        about = re.compile(rf"^\s*(?:(?:async\s+)?def\s+{name}\b|{name}\s*=[^=])", re.MULTILINE)
+        about = re.compile(rf"^[ \t]*(?:(?:async\s+)?def\s+{name}\b|{name}\s*=[^=])", re.MULTILINE)
         for place in reversed(faults):
             if about.search(self.cells[place].source) or self.cells[place].grade_id == name:
                 return Definition(self.cells[place].source, (BROKEN, self.cells[place].grade_id == name))

@@ -26,6 +26,8 @@ CHANGES = {
 }  # methods that change what they are called on
 MOST_STATEMENTS = 20_000
 MOST_STEPS = 200_000  # of the search for dependencies
+MOST_WRITES = 100_000  # names that calls of functions with `global` bind, in all
+LONGEST = 200_000  # characters of a function with all that it depends on
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,11 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> str:
         if wanted == name and runner is None:
             places = [i for i in places if wraps(i)]
         places = [i for i in places if i != runner]  # what a statement binds it does not read
+        steps += len(places) // 16  # each is looked at
         found = _reaching(wanted, places, end if runner is None else runner, statements)
         unresolved |= not found
         for i in found:
-            steps += 1 + len(statements[i].later)
+            steps += 1 + len(statements[i].now) + len(statements[i].later)
             taken.add(i)
             todo += [(read, i) for read in statements[i].now if (read, i) not in seen]
             todo += [(read, runner) for read in statements[i].later if (read, runner) not in seen]
@@ -106,9 +109,12 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> str:
         taken |= {i for i, statement in enumerate(statements) if statement.kind == "star"}
     order = sorted(i for i, statement in enumerate(statements) if statement.kind == "future")
     try:
-        return _joined(statements[i] for i in [*order, *_ordered(taken, before)])
+        ordered = [statements[i] for i in [*order, *_ordered(taken, before)]]
     except RecursionError:
-        raise SyntaxError(f"{name} depends on too much of the notebook") from None
+        ordered = None
+    if ordered is None or sum(len(statement.text) for statement in ordered) > LONGEST:
+        raise SyntaxError(f"{name} depends on too much of the notebook")
+    return _joined(ordered)
 
 
 def _reaching(name: str, places: Sequence[int], end: int, statements: Sequence[Statement]) -> list[int]:
@@ -217,12 +223,17 @@ def _in_place(node: ast.stmt) -> tuple[set[str], set[str]]:
     """Return the names of what a statement changes in place, and the names that it calls."""
     changes, calls = set(), set()
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return changes, calls
+        for part in (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list):
+            if isinstance(part, ast.Attribute) and part.attr == "register":  # of functools.singledispatch
+                changes.add(_root(part))
+        return changes - {""}, calls
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store | ast.Del):
             changes.add(_root(part))
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
             calls.add(part.func.id)
+            if part.func.id in ("setattr", "delattr") and part.args:
+                changes.add(_root(part.args[0]))
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in CHANGES:
             changes.add(_root(part.func))
     return changes - {""}, calls
@@ -275,9 +286,12 @@ def _is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def _with_writes(statements: Sequence[Statement]) -> list[Statement]:
     """Return the statements, those that run a function with `global` binding what it binds."""
     writers = {name: s.writes for s in statements if s.writes for name in s.binds}
-    return [
-        replace(s, binds=s.binds.union(*(writers[name] for name in s.now & writers.keys())))
-        if s.now & writers.keys() and s.kind not in ("definition", "stub")
-        else s
-        for s in statements
-    ]
+    writing, written = [], 0
+    for s in statements:
+        if s.kind not in ("definition", "stub") and (called := s.now & writers.keys()):
+            written += sum(len(writers[name]) for name in called)
+            if written > MOST_WRITES:
+                raise SyntaxError("the notebook binds too many global names")
+            s = replace(s, binds=s.binds.union(*(writers[name] for name in called)))
+        writing.append(s)
+    return writing

@@ -68,7 +68,7 @@ SUBJECTS: dict[str, Callable[[], nn.Module]] = {
 def build(subject: Subject) -> nn.Module:
     """Return the network in eval mode; the same subject gives the same weights, whatever the global random state is."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(subject.seed)
+        torch.default_generator.manual_seed(subject.seed)  # the processor's alone: see outputs_of
         model = SUBJECTS[subject.kind]()
         for name, tensor in model.state_dict().items():
             if tensor.ndim > 1:  # weights large enough for the scores to bend

@@ -47,6 +47,15 @@ for pid in [os.getppid(), *T["pids"], 1, 2, 3]:
             if pid not in (0, os.getpid()): os.kill(pid, number); reached(pid)
         except OSError: pass
 """),
+    Attack("kill by descriptor", "has the kernel kill the monitor and the grader when a pipe is written to", """
+import fcntl, os
+for fd in (1, 3, *os.pipe()):
+    for pid in (os.getppid(), *T["pids"]):
+        for change in (lambda: fcntl.fcntl(fd, 8, pid), lambda: fcntl.fcntl(fd, 10, 9),
+                       lambda: fcntl.ioctl(fd, 0x8901, pid.to_bytes(4, "little"))):
+            try: change(); reached(pid)
+            except OSError: pass
+"""),
     Attack("kill everybody", "kills all that it may, and its group", """
 import os, signal
 for pid in (-1, 0):

@@ -47,6 +47,11 @@ def test_landlock_leaves_what_is_named(tmp_path):
         ("confine.libc.unshare(0x10000000)", True),
         ("confine.libc.ptrace(0, 0, 0, 0)", True),
         ("__import__('resource').prlimit(os.getppid(), 0)", True),
+        ("__import__('fcntl').fcntl(1, 8, os.getppid())", True),  # F_SETOWN: the kernel would send it any signal
+        ("__import__('fcntl').fcntl(1, 10, 9)", True),
+        ("__import__('fcntl').fcntl(1, 15, bytes(8))", True),
+        ("__import__('fcntl').ioctl(1, 0x8901, bytes(4))", True),
+        ("__import__('fcntl').fcntl(1, 3)", False),
         ("t = __import__('threading').Thread(target=print, args=('',)); t.start(); t.join()", False),
         ("open(os.devnull).read()", False),
     ],

@@ -15,6 +15,7 @@ from grading.grade import completed, grade, not_graded
 from grading.journal import text_of
 from grading.judge import Text
 from grading.results import from_data
+from grading.sandbox import Reply
 from grading.submission import Submission
 from hw_xai.errors import UserError
 
@@ -34,7 +35,7 @@ class Box:
         self.asked.append((source, function, len(calls)))
         said = self.said.get(function, EXERCISES[function].reference)
         if isinstance(said, str):
-            return SimpleNamespace(status=said, reason=Text("why", "為何"), answers=None)
+            return Reply(said, Text("why", "為何"))
         if isinstance(said, Exception):
             raise said
         return SimpleNamespace(status="ok", reason=None, answers=[answers_to(said, call) for call in calls])
@@ -75,6 +76,14 @@ def test_wrong_on_one_seed_alone_is_wrong():
 def test_what_the_sandbox_says_is_the_status(status):
     part = grade(submission(), COURSE, Box(cosine_similarity=status)).exercises[0]
     assert (part.status, part.points, part.reason) == (status, 0, Text("why", "為何"))
+
+
+@pytest.mark.parametrize(("cpu_seconds", "status"), [(1.0, "passed"), (29.0, "timeout"), (55.0, "timeout")])
+def test_who_got_no_processor_beside_a_neighbour_s_threads_gets_another_chance(cpu_seconds, status):
+    box = Box()
+    late = [Reply("timeout", Text("late", "逾時"), seconds=30.0, cpu_seconds=cpu_seconds)]
+    run, box.run = box.run, lambda *asked: late.pop() if late else run(*asked)
+    assert grade(submission(), COURSE, box).exercises[0].status == status
 
 
 def test_no_source_was_not_attempted_and_nothing_runs():
