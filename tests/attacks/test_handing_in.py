@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,6 +29,8 @@ def sandbox(request):
     try:
         box = Sandbox(request.param, Limits(wall_seconds=10))
     except UserError as error:
+        if sys.platform == "linux" and os.geteuid() == 0:  # there both must work; a skip would hide that one broke
+            raise
         pytest.skip(str(error))
     with box, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "b10").mkdir()
