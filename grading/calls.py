@@ -46,7 +46,7 @@ def outputs_of(function: Callable, objects: Mapping[str, object], times: int) ->
     """Call the function on these very objects, so many times."""
     with torch.random.fork_rng(devices=[]):
         # a dropout that was left on gives the same wrong answer to everybody
-        torch.default_generator.manual_seed(0)  # torch.manual_seed queues a traceback for CUDA, at a tenth of our time
+        torch.default_generator.manual_seed(0)  # torch.manual_seed also formats a traceback for CUDA: slow
         return [as_array(function(**objects)) for _ in range(times)]
 
 

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,8 +124,7 @@ class Listening:
 
 @pytest.fixture(scope="module")
 def canaries(tmp_path_factory) -> Iterator[Canaries]:
-    import sys
-import tempfile
+    import tempfile
 
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder, pytest.MonkeyPatch.context() as patch:
         its = Canaries(Path(folder))
