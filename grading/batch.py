@@ -133,7 +133,8 @@ class Batch:
         except UserError:
             raise
         except Exception as error:  # ours: told in the result, and tried again by the next run
-            return Outcome(one.student, "", Result(one.student, one.name, not_graded(self.course, error), ()))
+            ours = not_graded(self.course, error)
+            return Outcome(one.student, "", Result(one.student, one.name, ours, (), platform_id=one.platform_id))
 
 
 def key_of(submission: Submission, fingerprint: str) -> str:

@@ -54,6 +54,7 @@ def completed(submission: Submission, course: Course, exercises: tuple[Graded, .
         _answered(submission, course),
         submission.remarks,
         digest=submission.digest,
+        platform_id=submission.platform_id,
     )
     days = course.days_late(submission.submitted, submission.late)
     if not days:

@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -62,7 +62,8 @@ NOBODY = Text(
 class Plan:
     """What course.json holds. variants: id of the roster -> the order of its options, None as the notebooks say.
 
-    seconds: all that there is for a submission; the visibilities are those of the tests.
+    seconds: all that there is for a submission; the visibilities are those of the tests. aliases: what else names a
+    student, in small letters -> the id.
     """
 
     course: Course
@@ -70,6 +71,7 @@ class Plan:
     exercises: Visibility = "visible"
     questions: Visibility = "visible"
     seconds: int = 600
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wall(self) -> float:
@@ -235,7 +237,7 @@ def results_of(result: Result, plan: Plan) -> dict:
 def _found(folder: Path, about: dict, plan: Plan) -> tuple[Found, bool]:
     """Return what was handed in, by whom, and whether this person is on the roster; of a group, the first who is."""
     people = _people(about) or [{}]
-    roster = {student.casefold(): student for student in plan.variants}
+    roster = {**plan.aliases, **{student.casefold(): student for student in plan.variants}}
     named = [(person, _ids(person)) for person in people]
     known = [(person, roster[id.casefold()]) for person, ids in named for id in ids if id.casefold() in roster]
     person, student = known[0] if known else (named[0][0], (named[0][1] or ["student"])[0])

@@ -4,7 +4,7 @@ What a student did is never an error: it is told in a remark. UserError is for t
 """
 
 import hashlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from .archives import File, Unreadable, files_at, unpacked
 from .judge import Text
 from .layouts import HANDED_IN, METADATA, Owner, owner_of, read_metadata, safe, unique, wrapper
 from .notebook import BROKEN, Notebook, definitions, read_notebook, shown
+from .roster import NO_ROSTER, Roster
 from .submission import Submission
 
 MOST_REMARKS = 30
@@ -30,6 +31,7 @@ class Found:
     late: bool | None = None
     files: tuple[File, ...] = ()
     remarks: tuple[Text, ...] = ()
+    platform_id: str = ""  # Canvas's own number, where the download says it
 
 
 @dataclass(frozen=True)
@@ -40,38 +42,46 @@ class Intake:
     remarks: tuple[Text, ...] = ()
 
 
-def find_submissions(path: str | Path, roster: Sequence[str] | None = None) -> Intake:
+def find_submissions(path: str | Path, roster: Roster = NO_ROSTER) -> Intake:
     """Find who handed in what, in a folder or zip as Canvas, NTU COOL, Moodle, Gradescope or a person made it.
 
-    roster: the ids of the course: who is not there is reported, who handed in nothing appears as well.
+    roster: who takes the course: who is not there is reported, who handed in nothing appears as well.
     """
     path = Path(path)
     files = files_at(path)
-    ids = {id.casefold(): id for id in roster or ()}
-    top = wrapper([file.name for file in files], ids)
+    top = wrapper([file.name for file in files], roster.ids)
     files = [replace(file, name=file.name[len(top) :]) for file in files]
     remarks: list[Text] = []
-    attempts = _attempts(files, path.stem, ids, remarks)
-    people: dict[str, list[tuple[Owner, list[File]]]] = {}
+    attempts = _attempts(files, path.stem, roster.ids, remarks)
+    people: dict[tuple[bool, str], list[tuple[Owner, list[File]]]] = {}
     for owner, its in attempts:
-        people.setdefault(owner.id.casefold(), []).append((owner, its))
+        student = _known(owner, roster)
+        people.setdefault((student is None, student or owner.id.casefold()), []).append((owner, its))
     newest = [_newest(same) for same in people.values()]
-    students = _students([owner for (owner, _), _ in newest], ids)
+    students = _students([owner for (owner, _), _ in newest], roster)
     found: dict[str, Found] = {}
     for ((owner, its), older), student in zip(newest, students, strict=True):
         if student is None and roster:
             remarks.append(_stranger(owner))
-        student = student or unique(safe(owner.id), [*found, *ids.values()])
+        student = student or unique(safe(owner.id), [*found, *roster.students])
         found[student] = _found(student, owner, its, [older] if older else [])
-    for id in roster or ():
+    for id in roster.students:
         found.setdefault(id, Found(id, remarks=(NOTHING,)))
     return Intake(tuple(found[student] for student in sorted(found)), tuple(remarks))
 
 
-def _students(owners: Sequence[Owner], ids: Mapping[str, str]) -> list[str | None]:
+def _known(owner: Owner, roster: Roster) -> str | None:
+    """Return who on the roster has this very id; Canvas's numbers may be the student numbers of others."""
+    if owner.platform_id and roster.of_canvas:
+        return roster.of_canvas.get(owner.platform_id)
+    return roster.ids.get(owner.id.casefold())
+
+
+def _students(owners: Sequence[Owner], roster: Roster) -> list[str | None]:
     """Return who on the roster each owner is: who has this very id, else the only one whose name has it."""
-    exact = [ids.get(owner.id.casefold()) for owner in owners]
-    other = [next((ids[key.casefold()] for key in owner.others if key.casefold() in ids), None) for owner in owners]
+    exact = [_known(owner, roster) for owner in owners]
+    names = [() if owner.platform_id and roster.of_canvas else owner.others for owner in owners]
+    other = [next((roster.ids[key.casefold()] for key in its if key.casefold() in roster.ids), None) for its in names]
     return [
         own or (it if it not in exact and other.count(it) == 1 else None) for own, it in zip(exact, other, strict=True)
     ]
@@ -127,7 +137,8 @@ def _newest(attempts: list[tuple[Owner, list[File]]]) -> tuple[tuple[Owner, list
 
 
 def _found(student: str, owner: Owner, files: list[File], remarks: list[Text]) -> Found:
-    return Found(student, shown(owner.name), owner.submitted, owner.late, tuple(files), tuple(remarks))
+    name = shown(owner.name)
+    return Found(student, name, owner.submitted, owner.late, tuple(files), tuple(remarks), owner.platform_id)
 
 
 def _stranger(owner: Owner) -> Text:
@@ -200,6 +211,7 @@ def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: 
         digest=digest.hexdigest(),
         submitted=found.submitted,
         late=found.late,
+        platform_id=found.platform_id,
     )
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Journal:
 
     def __init__(self, out: Path, new: bool = False):
         self.path = Path(out) / NAME
+        if self.path.parent.is_file():
+            raise UserError(f"OUT must be a folder, and {out} is a file")
         if new:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -77,11 +79,11 @@ class Journal:
     def secret(self) -> str:
         return self.recall("secret")
 
-    def recall(self, name: str) -> object:
-        """Return a fact, None where there is none."""
+    def recall(self, name: str, made: Callable = lambda data: data) -> object:
+        """Return a fact, None where there is none. made: makes what is returned from the data that were kept."""
         with self._in_words():
             row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
+        return self._read(row[0], made) if row else None
 
     def keep(self, name: str, value: object) -> None:
         with self._in_words():
@@ -113,7 +115,7 @@ class Journal:
     def results(self) -> Iterator[Result]:
         """Yield the results, in the order of the students' ids."""
         for text in self.texts().values():
-            yield from_data(json.loads(text))
+            yield self._read(text, from_data)
 
     def texts(self) -> dict[str, str]:
         """Return student -> the result as it was written, in the order of the ids."""
@@ -124,9 +126,15 @@ class Journal:
         """Return student -> exercise -> source."""
         with self._in_words():
             rows = self.connection.execute("SELECT student, sources FROM results ORDER BY student")
-            return {student: json.loads(sources) for student, sources in rows}
+            return {student: self._read(sources, dict) for student, sources in rows}
 
     # --------------------------------------------------------------------------------------------------------- errors
+
+    def _read(self, text: str, made: Callable) -> object:
+        try:
+            return made(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise self._damaged() from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -152,11 +160,16 @@ class Journal:
                 raise self._damaged() from None
             if code == sqlite3.SQLITE_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path)) from None
-            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-                raise OSError(errno.EROFS, "it cannot be written", str(self.path)) from None
-            if code == sqlite3.SQLITE_IOERR:
-                raise OSError(errno.EIO, "the disk could not read or write it", str(self.path)) from None
+            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+                raise OSError(errno.EIO, self._refused(), str(self.path)) from None
             raise
+
+    def _refused(self) -> str:
+        if not os.access(self.path, os.R_OK):
+            return "you may not read it"
+        if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            return "the disk could not read or write it"
+        return "it is read-only: work on a copy, or make it and its folder writable"
 
     def _damaged(self) -> UserError:
         return UserError(f"{self.path} is damaged: restore it from a copy, or move it away to grade everything anew")

@@ -21,7 +21,10 @@ METADATA = "submission_metadata.yml"
 
 @dataclass(frozen=True)
 class Owner:
-    """Whom a file belongs to, as the download says it. others: what else may be this person's id in a roster."""
+    """Whom a file belongs to, as the download says it. others: what else may be this person's id in a roster.
+
+    platform_id: Canvas's own number of the student, where the id is no more than that.
+    """
 
     id: str
     name: str = ""
@@ -29,6 +32,7 @@ class Owner:
     late: bool | None = None
     submitted: datetime | None = None
     attempt: str = ""  # where an id may come several times, each a submission of its own
+    platform_id: str = ""
 
 
 def owner_of(path: str, here: str) -> tuple[Owner, str]:
@@ -42,7 +46,7 @@ def owner_of(path: str, here: str) -> tuple[Owner, str]:
             MOODLE: lambda: Owner(its["id"], name.strip(), _words(name)),
             NTU_COOL: lambda: Owner(its["id"], name.strip(), (its["user"],)),
             ANONYMOUS: lambda: Owner(its["id"], late=path.startswith("LATE_")),
-            CANVAS: lambda: Owner(its["id"], name, (name,), late=its["late"] is not None),
+            CANVAS: lambda: Owner(its["id"], name, (name,), late=its["late"] is not None, platform_id=its["id"]),
         }[found.re]()
         return owner, its["rest"]
     first, _, rest = path.partition("/")

@@ -43,7 +43,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one submission. deducted: points taken off for being late, already part of `points`."""
+    """The result of one submission. deducted: points taken off for being late, already part of `points`.
+
+    platform_id: Canvas's own number of the student, where the download says it.
+    """
 
     student: str
     name: str
@@ -52,6 +55,7 @@ class Result:
     remarks: tuple[Text, ...] = ()
     deducted: float = 0.0
     digest: str = ""
+    platform_id: str = ""
 
     @property
     def points(self) -> float:

@@ -47,6 +47,10 @@ Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_att
 
 DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 KIT = ("__init__", "calls", "subjects", "worker", "confine")  # of grading: nothing that knows an answer
+ALONE = (
+    "; each notebook stands alone: what another one defines is not there",
+    "；每份筆記本各自獨立，看不到其他筆記本的定義",
+)
 EXPLAINERS = ("hw_xai", "captum", "lime", "pytorch_grad_cam", "quantus", "shap", "torchcam", "zennit")
 START_SECONDS, GRACE_SECONDS = 180, 20  # to load the libraries; over the wall clock that the monitor holds
 
@@ -551,7 +555,8 @@ def _in_words(claim: dict, function: str) -> tuple[Status, Text]:
         )
     if kind == "raised":
         said = f"{error}: {message}" if message else error
-        return "failed", Text(f"your code raised {said}{where[0]}", f"你的程式引發 {said}{where[1]}")
+        en, zh = ALONE if error == "NameError" else ("", "")
+        return "failed", Text(f"your code raised {said}{where[0]}{en}", f"你的程式引發 {said}{where[1]}{zh}")
     raise KeyError(kind)
 
 

@@ -26,3 +26,4 @@ class Submission:
     digest: str = ""
     submitted: datetime | None = None  # aware; None where the download does not say
     late: bool | None = None  # where the download says only this
+    platform_id: str = ""  # Canvas's own number of the student, where the download says it

@@ -75,9 +75,29 @@ def test_a_class_is_graded_resumed_and_audited(capsys):
 
     Path("out/gradebook.csv").write_text("b01,100\n")
     assert main(["audit", "out"]) == 1
-    assert "gradebook.csv: the file was changed" in capsys.readouterr().out
+    assert "gradebook.csv: the file was changed\n1 finding\n" in capsys.readouterr().out
     assert main(["report", "out"]) == 0
     assert main(["audit", "out"]) == 0
+
+
+def test_what_is_nobodys_stands_on_the_page_and_stays_there(capsys):
+    roster = "student,name,email,canvas_id\nb01,王小明,wang@x.tw,1701\nb02,,,\nb09,,,\n"
+    Path("roster.csv").write_text(roster, encoding="utf-8")
+    Path("handed/b01.py").rename("handed/王小明_1701_90_b01.py")
+    Path("handed/scan.pdf").write_bytes(b"%PDF")
+    run = ["run", "handed", "--out", "out", "--roster", "roster.csv", "--i-trust-these-submissions", *ONLY]
+    assert main(run) == 0
+    said = capsys.readouterr().out
+    page = Path("out/class.html").read_text(encoding="utf-8")
+    for sentence in ("b03 is nobody on the roster", "scan.pdf belongs to no submission"):
+        assert f"note: {sentence}" in said
+        assert sentence in page
+    assert "王小明,1701,b01,b01," in Path("out/gradebook_canvas.csv").read_text(encoding="utf-8")
+    assert "b01,wang@x.tw," in Path("out/gradebook_moodle.csv").read_text(encoding="utf-8")
+    before = files("out")
+    for again in (["report", "out"], run):
+        assert main(again) == 0
+        assert files("out") == before
 
 
 def test_trusted_submissions_say_so_in_every_result():

@@ -18,5 +18,6 @@ def run(options: argparse.Namespace) -> int:
         students = len(journal.keys())
     for finding in found:
         print(finding)
-    print(f"{len(found)} findings" if found else f"all of {students} results and their files are as they were graded")
+    count = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+    print(count if found else f"all of {students} results and their files are as they were graded")
     return 1 if found else 0

@@ -44,20 +44,21 @@ def run(options: argparse.Namespace) -> None:
     from ..course import Course, private_seeds
     from ..gradescope import Plan, autograder_zip
     from ..key import compute_key
-    from ..roster import read_roster, variant_of
+    from ..roster import NO_ROSTER, read_roster, variant_of
 
     if options.salt is not None and not options.roster:
         raise UserError("--salt needs --roster: whose options it shuffled is known by the id of each student")
     counts = rules(options)  # a mistake is told before the key is computed
-    students = read_roster(options.roster) if options.roster else []
+    roster = read_roster(options.roster) if options.roster else NO_ROSTER
     secret = secrets.token_hex(32) if options.seed is None else f"fixed {options.seed}"
     key = {} if options.no_questions else compute_key(progress=True)
     plan = Plan(
         Course(**counts, seeds=private_seeds(secret), key=key),
-        {student: None if options.salt is None else variant_of(student, options.salt) for student in students},
+        {student: None if options.salt is None else variant_of(student, options.salt) for student in roster.students},
         options.visibility,
         options.question_visibility or options.visibility,
         60 * options.minutes,
+        dict(roster.ids),
     )
     if plan.wall < 5:
         n = len(counts["points"])

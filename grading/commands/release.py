@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--points", default="", metavar="EXERCISE=N,…", help="other points than the exercises' own")
     parser.add_argument("--due", default="", metavar="DATE", help="is written into the first cell")
     parser.add_argument("--install", default="hw-xai", metavar="SPEC", help="what pip installs (default: %(default)s)")
-    parser.add_argument("--roster", metavar="CSV", help='a folder for each id in its column "student"')
+    parser.add_argument("--roster", metavar="CSV", help='a folder for each "student", or Canvas\'s export')
     parser.add_argument(
         "--salt", default="", help="with --roster: the secret that shuffles the options of each student"
     )
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     if options.roster:
         folders = {
             out / student: replace(chosen, student=student, variant=variant_of(student, options.salt))
-            for student in read_roster(options.roster)
+            for student in read_roster(options.roster).students
         }
     if options.check:
         return check(paths, folders)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hw_xai.errors import UserError
+
+if TYPE_CHECKING:
+    from ..journal import Journal
+    from ..judge import Text
+    from ..roster import Roster
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +31,22 @@ def run(options: argparse.Namespace) -> None:
 
     out = Path(options.out)
     with Journal(out) as journal:
-        data = journal.recall("course")
+        course = journal.recall("course", course_from)
         results = list(journal.results())
-        if not data or not results:
+        if not course or not results:
             raise UserError(f"{out} must hold results, but nothing is graded yet: run hw-grade run first")
         chosen = {"title": options.title, "language": options.lang, "show_answers": options.show_answers}
-        course = replace(course_from(data), **{name: value for name, value in chosen.items() if value is not None})
-        write_reports(results, out, course, journal.sources())
+        course = replace(course, **{name: value for name, value in chosen.items() if value is not None})
+        write_reports(results, out, course, journal.sources(), *told(journal))
         with Log(out) as log:
             journal.keep("audit", log.add("report", files=final_files(out)))
     print(f"done: {len(results)} students in {out}; begin with class.html")
+
+
+def told(journal: Journal) -> tuple[Roster, list[Text]]:
+    """Return the roster of the last run, and what it said on work that is nobody's."""
+    from ..judge import Text
+    from ..roster import NO_ROSTER, roster_from
+
+    roster = journal.recall("roster", roster_from)
+    return roster or NO_ROSTER, journal.recall("remarks", lambda rows: [Text(*row) for row in rows]) or []

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     course_arguments(parser)
 
     who = parser.add_argument_group("who")
-    who.add_argument("--roster", metavar="CSV", help='the ids in its column "student"; who is missing shows')
+    who.add_argument("--roster", metavar="CSV", help='column "student", or Canvas\'s export; who is missing shows')
     who.add_argument("--salt", help="the secret that shuffled the options in hw-grade release --roster")
     who.add_argument("--regrade", default="", metavar="ID,…|all|failed", help="grade these again")
 
@@ -66,11 +66,11 @@ def run(options: argparse.Namespace) -> None:
     from ..course import course_data
     from ..intake import find_submissions
     from ..journal import Journal
-    from ..roster import read_roster
+    from ..roster import NO_ROSTER, read_roster, roster_data
 
     torch.set_num_threads(1)  # each thread here supervises one submission
     rules(options)  # a mistake is told before the submissions are read
-    roster = read_roster(options.roster) if options.roster else None
+    roster = read_roster(options.roster) if options.roster else NO_ROSTER
     intake = find_submissions(Path(options.submissions), roster)
     for remark in intake.remarks:
         print(f"note: {remark.en}")
@@ -80,6 +80,8 @@ def run(options: argparse.Namespace) -> None:
         again = _regraded(options.regrade, students, journal)
         course = _course(options, journal)
         journal.keep("course", course_data(course))
+        journal.keep("roster", roster_data(roster))
+        journal.keep("remarks", intake.remarks)
         journal.again(again)
         log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
         grade_all(options, intake.submissions, course, journal, log)
@@ -114,9 +116,10 @@ def finish(out: Path, course: Course, journal: Journal, log) -> None:
     """Write the final files, and into the log what they are."""
     from ..audit import final_files
     from ..reports import write_reports
+    from .report import told
 
     results = list(journal.results())
-    write_reports(results, out, course, journal.sources())
+    write_reports(results, out, course, journal.sources(), *told(journal))
     log.add("report", files=final_files(out))
     head = log.add("stop", reason="done")
     journal.keep("audit", head)

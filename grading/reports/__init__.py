@@ -4,13 +4,16 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
 from ..course import Course
+from ..judge import Text
 from ..results import Result
+from ..roster import NO_ROSTER, Roster
 from .class_page import class_data, class_page
 from .gradebook import canvas_csv, moodle_csv, plain_csv
 from .gradescope_json import gradescope_results
@@ -29,33 +32,44 @@ def write_reports(
     out: Path,
     course: Course,
     sources: Mapping[str, Mapping[str, str]] | None = None,
+    roster: Roster = NO_ROSTER,
+    remarks: Sequence[Text] = (),
 ) -> None:
     """Write all reports into a folder; equal results give equal bytes, whatever their order.
 
-    sources: student -> exercise -> code, to look for copies; None does not look. A page of a student who is gone is
-    removed if it is as we wrote it. UserError where two students would get the same folder.
+    sources: student -> exercise -> code, to look for copies; None does not look. roster: has the names, e-mails and
+    Canvas's numbers. remarks: on what was handed in and is nobody's. A page of a student who is gone is removed if it
+    is as we wrote it. UserError where two students would get the same folder.
     """
+    results = [replace(result, name=roster.person(result.student).name or result.name) for result in results]
     results = sorted(map(cleaned, results), key=lambda result: result.student)
     folded = [result.student.casefold() for result in results]  # B01 and b01 are one folder on many disks
     if doubles := sorted({name for name in folded if folded.count(name) > 1}):
         raise UserError(f"the results must name each student once, but {doubles[0]} is there more than once")
     out = Path(out)
     pairs = None if sources is None else _pairs(sources)
-    written = {path: _write(out / path, text) for path, text in _files(results, course, pairs)}
+    files = _files(results, course, pairs, roster, remarks)
+    written = {path: _write(out / path, text) for path, text in files}
     _remove_others(out, written)
     _write(out / LIST, _json(written))
 
 
-def _files(results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None) -> Iterator[tuple[str, str]]:
+def _files(
+    results: Sequence[Result],
+    course: Course,
+    pairs: Sequence[Pair] | None,
+    roster: Roster,
+    remarks: Sequence[Text],
+) -> Iterator[tuple[str, str]]:
     for result in results:
         folder = f"students/{result.student}"
         yield f"{folder}/feedback.html", student_page(result, course)
         yield f"{folder}/results.json", _json(gradescope_results(result, course))
     yield "gradebook.csv", plain_csv(results)
-    yield "gradebook_canvas.csv", canvas_csv(results, course)
-    yield "gradebook_moodle.csv", moodle_csv(results, course)
-    yield "class.html", class_page(results, course, pairs)
-    yield "class.json", _json(class_data(results, course, pairs))
+    yield "gradebook_canvas.csv", canvas_csv(results, course, roster)
+    yield "gradebook_moodle.csv", moodle_csv(results, course, roster)
+    yield "class.html", class_page(results, course, pairs, remarks)
+    yield "class.json", _json(class_data(results, course, pairs, remarks))
 
 
 def _pairs(sources: Mapping[str, Mapping[str, str]]) -> list[Pair]:

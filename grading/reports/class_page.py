@@ -11,15 +11,18 @@ from .pages import render
 from .similarity import REFERENCE, Pair
 from .statistics import KINDS, WITHOUT, Item, concerns, histogram, items, mistakes, summary
 from .student_page import share, title_of
-from .wording import STATUS, TIERS, cleaned, heading, number
+from .wording import STATUS, TIERS, cleaned, cleaned_text, heading, number
 
+OF_NOBODY = Text("of nobody on the roster, or of nobody at all", "不屬於名單上的學生，或不知是誰的")
 MOST_MISTAKES, MOST_ROWS = 20, 200  # of a table for people; the data have them all
 
 
-def class_data(results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None) -> dict:
+def class_data(
+    results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None, remarks: Sequence[Text] = ()
+) -> dict:
     """Return everything as what JSON can hold, but for the pictures, which are on the pages of the students.
 
-    pairs: None where nothing was compared.
+    pairs: None where nothing was compared. remarks: on what was handed in and is nobody's.
     """
     results = [cleaned(result) for result in results]
     return {
@@ -32,17 +35,19 @@ def class_data(results: Sequence[Result], course: Course, pairs: Sequence[Pair] 
         "exercises": [vars(item) for item in items(results, "exercises")],
         "questions": [vars(item) for item in items(results, "questions")],
         "misconceptions": [vars(row) for row in mistakes(results)],
-        "concerns": [vars(row) for row in concerns(results)],
+        "concerns": [vars(row) for row in concerns(results, [*map(cleaned_text, remarks)])],
         "similar": None if pairs is None else [vars(pair) for pair in pairs],
         "results": [_without_pictures(result) for result in results],
     }
 
 
-def class_page(results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None) -> str:
+def class_page(
+    results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None, remarks: Sequence[Text] = ()
+) -> str:
     """Return the page as HTML that runs nothing and asks no network for anything."""
     results = [cleaned(result) for result in results]
     exercises, questions = items(results, "exercises"), items(results, "questions")
-    found, wrong = concerns(results), mistakes(results)
+    found, wrong = concerns(results, [*map(cleaned_text, remarks)]), mistakes(results)
     return render(
         "class.html.j2",
         course.language,
@@ -62,7 +67,7 @@ def class_page(results: Sequence[Result], course: Course, pairs: Sequence[Pair] 
         mistakes=[vars(row) | {"title": title_of(row.exercise)} for row in wrong[:MOST_MISTAKES]],
         n_concerns=len(found),
         concerns={kind: rows for kind in KINDS if (rows := [row for row in found if row.kind == kind])},
-        kinds=STATUS | {"isolation": WITHOUT, "remark": Text("odd submissions", "作業有異狀")},
+        kinds=STATUS | {"isolation": WITHOUT, "nobody": OF_NOBODY, "remark": Text("odd submissions", "作業有異狀")},
         most=MOST_ROWS,
         titles={item.name: title_of(item.name) for item in exercises},
         pairs=None if pairs is None else _by_pair(pairs),

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from ..course import Course
 from ..feedback import in_words
 from ..results import Result
+from ..roster import Roster
 from .wording import STATUS, heading, number
 
 STARTS = "=+-@|%\u2212\u2010\u2011\u2012\u2013\u2014"
@@ -47,29 +48,38 @@ def plain_csv(results: Sequence[Result]) -> str:
     return MARK + _csv([head, *rows])
 
 
-def canvas_csv(results: Sequence[Result], course: Course) -> str:
-    """Return what Canvas imports into its gradebook, which finds the students by the SIS id, else the login.
+def canvas_csv(results: Sequence[Result], course: Course, roster: Roster) -> str:
+    """Return what Canvas imports into its gradebook, which finds the students by ID, else the SIS id, else the login.
 
-    ID is Canvas's own number and stays empty. Without MARK, which would become part of the first heading.
-    Who has something not graded is left out: a missing row changes nothing, a lower score would.
+    ID is Canvas's own number, the other two are the course's id: one is never written for the other. Without MARK,
+    which would become part of the first heading. Who has something not graded is left out: a missing row changes
+    nothing, a lower score would.
     """
     head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", heading(course)]
     possible = ["    Points Possible", "", "", "", "", max((result.out_of for result in results), default=0)]
-    rows = [[r.name or r.student, "", r.student, r.student, "", r.points] for r in results if is_final(r)]
+    rows = [[r.name or r.student, *_ids_of(r, roster), "", r.points] for r in results if is_final(r)]
     return _csv([head, possible, *rows])
 
 
-def moodle_csv(results: Sequence[Result], course: Course) -> str:
+def _ids_of(result: Result, roster: Roster) -> tuple[str, str, str]:
+    """Return ID, SIS User ID and SIS Login ID; who is not on the roster may be known by Canvas's number alone."""
+    person = roster.person(result.student)
+    number = person.canvas_id or result.platform_id
+    known = not result.platform_id or (result.student in roster.students and result.student != number)
+    return number, *2 * (result.student if known else "",)
+
+
+def moodle_csv(results: Sequence[Result], course: Course, roster: Roster) -> str:
     """Return what Moodle imports: map idnumber or email to the user, grade and feedback to the assignment.
 
     Grade and feedback together, for Moodle empties the grades of an import that has feedback alone.
     """
-    rows = [
-        [r.student, r.student if "@" in r.student else "", r.points, feedback_of(r, course)]
-        for r in results
-        if is_final(r)
-    ]
+    rows = [[r.student, _email_of(r.student, roster), r.points, feedback_of(r, course)] for r in results if is_final(r)]
     return _csv([["idnumber", "email", "grade", "feedback"], *rows])
+
+
+def _email_of(student: str, roster: Roster) -> str:
+    return roster.person(student).email or (student if "@" in student else "")
 
 
 def is_final(result: Result) -> bool:

@@ -41,7 +41,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Concern:
-    """Something that a person should look at. kind: a status, "isolation" or "remark"."""
+    """Something that a person should look at. kind: a status, "isolation", "nobody" (no student's) or "remark"."""
 
     kind: str
     student: str
@@ -108,9 +108,12 @@ def summary(results: Sequence[Result]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in numbers.items()}
 
 
-def concerns(results: Sequence[Result]) -> list[Concern]:
-    """Return what a person should look at, the gravest first: not graded, not isolated, stopped, remarks."""
-    found = []
+def concerns(results: Sequence[Result], remarks: Sequence[Text] = ()) -> list[Concern]:
+    """Return what a person should look at, the gravest first: not graded, not isolated, stopped, remarks.
+
+    remarks: on what was handed in and is nobody's.
+    """
+    found = [Concern("nobody", "", "", remark) for remark in remarks]
     for result in results:
         for row in result.exercises:
             if row.status in KINDS:
@@ -121,5 +124,5 @@ def concerns(results: Sequence[Result]) -> list[Concern]:
     return sorted(found, key=lambda concern: (KINDS.index(concern.kind), concern.student))
 
 
-KINDS = ("not_graded", "isolation", "out_of_memory", "timeout", "crashed", "remark")
+KINDS = ("not_graded", "isolation", "nobody", "out_of_memory", "timeout", "crashed", "remark")
 WITHOUT = Text("ran without isolation", "在沒有隔離的環境中執行")

@@ -41,8 +41,9 @@ def cleaned(result: Result) -> Result:
         name=plain(result.name, LONGEST_NAME),
         exercises=tuple(map(_cleaned, result.exercises)),
         questions=tuple(map(_cleaned, result.questions)),
-        remarks=tuple(map(_text, result.remarks)),
+        remarks=tuple(map(cleaned_text, result.remarks)),
         digest=plain(result.digest, LONGEST_NAME),
+        platform_id=plain(result.platform_id, LONGEST_NAME),
     )
 
 
@@ -84,9 +85,9 @@ def complaints_of(questions: Iterable[Answered]) -> list[Text]:
 
 def _cleaned(part: Graded | Answered) -> Graded | Answered:
     """Clean every text of an exercise or question: the names too, for a journal may have been edited."""
-    made = {Text: _text, str: plain}
+    made = {Text: cleaned_text, str: plain}
     return replace(part, **{k: made[type(v)](v) for k, v in vars(part).items() if type(v) in made})
 
 
-def _text(text: Text) -> Text:
+def cleaned_text(text: Text) -> Text:
     return Text(*map(plain, text))

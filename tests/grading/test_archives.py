@@ -13,6 +13,7 @@ import pytest
 from grading import archives
 from grading.intake import NOTHING, find_submissions, read_submission
 from grading.layouts import RESERVED, safe, unique
+from grading.roster import Person, Roster
 from hw_xai.errors import UserError
 
 
@@ -53,9 +54,13 @@ def download(request, tmp_path):
     return write
 
 
-def sources(path: Path, roster=None) -> dict[str, str]:
+def of(*students: str) -> Roster:
+    return Roster(tuple(map(Person, students)))
+
+
+def sources(path: Path, roster=()) -> dict[str, str]:
     """Return student -> what saliency returns, "" for nobody's."""
-    found = find_submissions(path, roster).submissions
+    found = find_submissions(path, roster if isinstance(roster, Roster) else of(*roster)).submissions
     read = {one.student: read_submission(one, ["saliency"]).sources.get("saliency", "") for one in found}
     return {student: source.rpartition("return ")[2].strip() for student, source in read.items()}
 
@@ -192,7 +197,7 @@ def test_plain(download):
     intake = find_submissions(path)
     assert sources(path) == {"b01": "1", "b02": "3", "b03": "3", "b04": "3", "b05": "5"}
     assert [remark.en for remark in intake.remarks] == ["b06.pdf belongs to no submission"]
-    assert find_submissions(path, ["b06"]).submissions[-1].files
+    assert find_submissions(path, of("b06")).submissions[-1].files
 
 
 def test_the_notebooks_of_one_student(tmp_path):
@@ -222,7 +227,7 @@ def test_the_newest_of_several_counts(tmp_path):
 def test_a_roster_adds_who_is_missing_and_reports_who_is_unknown(tmp_path):
     for name in ("B01", "x9"):
         (tmp_path / f"{name}.ipynb").write_bytes(ipynb(1))
-    intake = find_submissions(tmp_path, ["b01", "b02"])
+    intake = find_submissions(tmp_path, of("b01", "b02"))
     assert [one.student for one in intake.submissions] == ["b01", "b02", "x9"]
     assert intake.submissions[1].remarks == (NOTHING,)
     assert "x9 is nobody on the roster" in intake.remarks[0].en
@@ -243,6 +248,37 @@ def test_nobody_hands_in_for_somebody_else(tmp_path):
     assert sources(tmp_path, ["b02x"]) == {"66": "0", "67": "1", "b02x": ""}
     (tmp_path / "b02x.ipynb").write_bytes(ipynb(5))
     assert sources(tmp_path, ["b02x"]) == {"66": "0", "67": "1", "b02x": "5"}
+
+
+WANG = Person("41047025s", "王小明", "wang@x.tw", "1701", "S41047025")
+ROSTER = Roster((WANG, Person("1702", "李大華", canvas_id="1703"), Person("b03", "陳一")))
+
+
+def test_canvas_names_students_by_its_own_numbers(download):
+    """李大華's student number is Canvas's number of a stranger, who does not get it."""
+    path = download({
+        "王小明_1701_90_2_gradients.ipynb": ipynb(1, student="41047025s", variant=5),
+        "林外人_1702_91_2_gradients.ipynb": ipynb(2),
+        "李大華_LATE_1703_92_2_gradients.ipynb": ipynb(3),
+    })  # fmt: skip
+    assert sources(path, ROSTER) == {"1702": "3", "1702-2": "2", "41047025s": "1", "b03": ""}
+    intake = find_submissions(path, ROSTER)
+    assert [remark.en for remark in intake.remarks] == ["1702 林外人 is nobody on the roster: graded all the same"]
+    assert [(one.student, one.platform_id) for one in intake.submissions] == [
+        ("1702", "1703"), ("1702-2", "1702"), ("41047025s", "1701"), ("b03", ""),
+    ]  # fmt: skip
+    wang = read_submission(intake.submissions[2], ["saliency"], variant=5)
+    assert (wang.student, wang.platform_id, wang.remarks) == ("41047025s", "1701", ())
+
+
+def test_a_student_may_come_under_several_names(tmp_path):
+    for n, name in enumerate(("Wang@x.tw", "s41047025", "1701", "41047025S")):
+        (tmp_path / f"{name}.ipynb").write_bytes(ipynb(n))
+        os.utime(tmp_path / f"{name}.ipynb", (1e9 + n, 1e9 + n))
+    intake = find_submissions(tmp_path, Roster((WANG,)))
+    assert intake.remarks == ()
+    assert sources(tmp_path, Roster((WANG,))) == {"41047025s": "3"}
+    assert "4 submissions came from you" in intake.submissions[0].remarks[0].en
 
 
 def test_what_was_made_for_another_student_is_told(tmp_path):

@@ -33,6 +33,7 @@ class Handed:
     student: str
     name: str = ""
     digest: str = "1"
+    platform_id: str = ""
 
 
 class Examiner:

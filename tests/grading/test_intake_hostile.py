@@ -10,6 +10,7 @@ from grading.intake import MOST_CODE, find_submissions, read_submission
 from grading.layouts import owner_of
 from grading.magics import python_of
 from grading.notebook import read_notebook
+from grading.roster import Person, Roster
 from grading.slicing import LONGEST, slice_of, statements_of
 
 F = "def cosine_similarity(a, b):\n    return x"
@@ -72,7 +73,7 @@ def test_too_much_code_is_left_out_and_the_homework_is_kept(tmp_path):
     (tmp_path / "b01").mkdir()
     (tmp_path / "b01" / "5_embeddings.ipynb").write_bytes(notebook(F))
     (tmp_path / "b01" / "library.py").write_text("x = 1\n" * (MOST_CODE // 100))
-    read = read_submission(find_submissions(tmp_path, ["b01"]).submissions[0], ["cosine_similarity"])
+    read = read_submission(find_submissions(tmp_path, Roster((Person("b01"),))).submissions[0], ["cosine_similarity"])
     assert "cosine_similarity" in read.sources
     assert any("library.py" in remark.en for remark in read.remarks)
 

@@ -1,5 +1,6 @@
 """The journal keeps what it was given, whatever happens to the program, and says in words when it cannot."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -10,9 +11,11 @@ import textwrap
 
 import pytest
 
+from grading.cli import main
+from grading.course import Course, course_data
 from grading.journal import Journal, text_of
 from grading.judge import Text
-from grading.results import Answered, Graded, Picture, Result
+from grading.results import Answered, Graded, Picture, Result, from_data
 from hw_xai.errors import UserError
 
 RESULT = Result(
@@ -38,6 +41,41 @@ def test_what_is_written_is_there_again(tmp_path):
         assert journal.keys() == {"b01": "k", "b02": "k"}
         assert journal.recall("audit") == "head 2"
         assert journal.recall("nothing") is None
+
+
+def test_results_without_the_newest_fields_are_read(tmp_path):
+    old = json.loads(text_of(RESULT))
+    del old["platform_id"]
+    assert from_data(old) == RESULT
+
+
+@pytest.mark.parametrize("name", ["course", "roster", "remarks"])
+@pytest.mark.parametrize("value", ["{", '{"x": 1}', "[5]", "5"])
+def test_a_broken_fact_is_one_sentence(tmp_path, name, value, capsys):
+    with Journal(tmp_path, new=True) as journal:
+        journal.write("b01", "k", text_of(RESULT), {}, "")
+        journal.keep("course", course_data(Course(points={"saliency": 2.0}, seeds=(5,))))
+        journal.connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+    assert main(["report", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "is damaged: restore it" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("column", ["result", "sources"])
+def test_a_broken_row_is_one_sentence(tmp_path, column):
+    with Journal(tmp_path, new=True) as journal:
+        journal.write("b01", "k", text_of(RESULT), {}, "")
+        journal.connection.execute(f"UPDATE results SET {column} = '[1'")
+        with pytest.raises(UserError, match="is damaged"):
+            list(journal.results()), journal.sources()
+
+
+@pytest.mark.parametrize("command", ["report", "audit"])
+def test_a_file_is_no_folder(tmp_path, command, capsys):
+    (tmp_path / "out").write_text("x")
+    assert main([command, str(tmp_path / "out")]) == 2
+    assert f"OUT must be a folder, and {tmp_path / 'out'} is a file" in capsys.readouterr().err
 
 
 def test_marked_results_stay_until_they_are_written_again(tmp_path):

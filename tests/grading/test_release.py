@@ -12,7 +12,7 @@ from grading.cells import Options, stubbed
 from grading.exercises import EXERCISES
 from grading.judge import Text
 from grading.questions import Question, chosen
-from grading.roster import read_roster, variant_of
+from grading.roster import Person, read_roster, variant_of
 from hw_xai.errors import UserError
 
 MASTER = '''# %% [markdown] lang="en"
@@ -194,7 +194,36 @@ def test_the_metadata_is_nbgraders(master):
 def test_a_roster_is_read_whatever_the_spreadsheet_did(tmp_path):
     path = tmp_path / "roster.csv"
     path.write_bytes("\ufeffname,student\r\n王小明, b01 \r\nAnn,b02@x.tw\r\n".encode())
-    assert read_roster(path) == ["b01", "b02@x.tw"]
+    assert read_roster(path).people == (Person("b01", "王小明"), Person("b02@x.tw", "Ann"))
+
+
+CANVAS = """\
+Student,ID,SIS User ID,SIS Login ID,Section,Homework 1 (55)
+,,,,,Manual Posting
+    Points Possible,,,,,10.00
+"王, 小明",1701,S41047025,41047025s,XAI,9
+"Lee, Ann",1702,,ann@x.tw,XAI,
+"Chen, Bo",1703,,,XAI,
+"Student, Test",1799,,0c1d2e,XAI,
+"""
+
+
+def test_the_gradebook_of_canvas_is_a_roster(tmp_path):
+    (tmp_path / "export.csv").write_text("\ufeff" + CANVAS, encoding="utf-8")
+    roster = read_roster(tmp_path / "export.csv")
+    assert roster.people == (
+        Person("41047025s", "王, 小明", "", "1701", "S41047025"),
+        Person("ann@x.tw", "Lee, Ann", "ann@x.tw", "1702"),
+        Person("1703", "Chen, Bo", "", "1703"),
+    )
+    assert [roster.ids[alias] for alias in ("s41047025", "1701", "1702")] == ["41047025s", "41047025s", "ann@x.tw"]
+
+
+def test_an_alias_is_of_one_student_only_and_an_id_comes_first(tmp_path):
+    (tmp_path / "roster.csv").write_text("student,canvas_id,email\n1,2,A@x.tw\n2,3,3\n4,5,x\n6,7,5\n")
+    roster = read_roster(tmp_path / "roster.csv")
+    assert (roster.ids["2"], roster.of_canvas["2"]) == ("2", "1")
+    assert (roster.ids["a@x.tw"], roster.ids["3"], roster.ids.get("5")) == ("1", "2", None)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +235,8 @@ def test_a_roster_is_read_whatever_the_spreadsheet_did(tmp_path):
         (b"name,student\nAnn\n", 'row 2: .* got ""'),
         (b"student\nb01\nB01\n", "each student once"),
         (b"student\n\xff\xfe\n", "CSV file in UTF-8"),
+        (b"student,canvas_id\nb01,7\nb02,7\n", "each canvas_id once, but 7"),
+        (b"Student,ID\n    Points Possible,\n", "gradebook that Canvas exports"),
     ],
 )
 def test_a_bad_roster_is_told_in_one_sentence(tmp_path, content, sentence):

@@ -44,6 +44,12 @@ def test_scores_and_misconceptions_and_concerns_are_counted():
     assert [(row.kind, row.student) for row in concerns(rows)] == [("not_graded", "s04"), ("crashed", "s03")]
 
 
+def test_what_is_nobodys_needs_a_person():
+    page = class_page([student(0, 2, 0.3)], COURSE, None, [Text("<b>x9\x00 is nobody on the roster", "x9 不在名單上")])
+    assert "&lt;b&gt;x9\ufffd is nobody on the roster" in page
+    assert 'href="students//' not in page
+
+
 @pytest.mark.parametrize("results", [[], [Result("a", "", (), ())]])
 def test_a_class_of_nobody_and_of_nothing_has_a_report(results):
     assert "<h1>" in class_page(results, COURSE, [])

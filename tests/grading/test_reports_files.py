@@ -15,6 +15,7 @@ from grading.reports import gradescope_results, write_reports
 from grading.reports.gradebook import harmless
 from grading.reports.wording import plain, safe_id
 from grading.results import Answered, Graded, Picture, Result
+from grading.roster import Person, Roster
 from hw_xai.errors import UserError
 
 COURSE = Course(
@@ -140,6 +141,18 @@ def test_the_gradebooks(tmp_path):
     assert head == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework 9"]
     assert (possible[0].strip(), possible[5]) == ("Points Possible", "5.6")
     assert ann == ["王小明", "", "b01", "b01", "", "2.3"]
+    number = replace(ANN, student="1701", platform_id="1701")
+    roster = Roster((Person("b01", "王 小明", "wang@x.tw", "1702"), Person("b03", "李大華")))
+    known = [replace(ANN, platform_id="1702"), replace(ANN, student="b03", platform_id="1703")]
+    write_reports([number, *known], tmp_path, COURSE, roster=roster)
+    assert [row[:4] for row in rows_of(tmp_path / "gradebook_canvas.csv")[2:]] == [
+        ["王小明", "1701", "", ""], ["王 小明", "1702", "b01", "b01"], ["李大華", "1703", "b03", "b03"],
+    ]  # fmt: skip
+    emails = [row[:2] for row in rows_of(tmp_path / "gradebook_moodle.csv")[1:]]
+    assert emails == [["1701", ""], ["b01", "wang@x.tw"], ["b03", ""]]
+    assert "王 小明" in (tmp_path / "students/b01/feedback.html").read_text(encoding="utf-8")
+
+    write_reports([BEN, ANN], tmp_path, COURSE)
 
     head, ann = rows_of(tmp_path / "gradebook_moodle.csv")  # Ben is not graded to the end
     assert head == ["idnumber", "email", "grade", "feedback"]
