@@ -1,7 +1,7 @@
 """What many tests need: small networks with everything that gets explainers into trouble, and real photos."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,14 @@ def make_small_net() -> SmallNet:
         for _ in range(20):
             model(torch.rand(16, 3, 16, 16).double())
         return model
+
+
+@pytest.fixture(autouse=True)
+def _as_many_threads_as_before() -> Iterator[None]:
+    """Commands choose a number of threads; the sums of later tests must not depend on it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
