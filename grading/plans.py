@@ -158,9 +158,10 @@ def token_calls(seed: int) -> list[Call]:
 
 
 def vector_calls(seed: int) -> list[Call]:
-    """Two sets of vectors of different sizes and lengths, with a mean far from zero."""
+    """Two sets of vectors of different sizes and lengths, with a mean far from zero; two of them point apart."""
     rng = np.random.default_rng(seed)
     a, b = (rng.standard_normal((n, 6)).astype(np.float32) * (1 + np.arange(n))[:, None] + 1 for n in (4, 3))
+    b[0] = -2 * a[1]  # a cosine that is surely negative
     return [Call({"a": a.astype(np.float32), "b": b.astype(np.float32)}, times=2)]
 
 
