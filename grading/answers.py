@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .judge import Text
 from .magics import parse, python_of
@@ -41,6 +41,11 @@ def answers_of(cell: str) -> tuple[dict[str, object], list[Text]]:
             else:
                 answers[read[0]] = read[1]
     return answers, list(dict.fromkeys(remarks))
+
+
+def merge(answers: dict[str, object], later: Mapping[str, object]) -> None:
+    """Add the answers of a later place, which count unless they are empty; in place, for there may be thousands."""
+    answers |= {name: value for name, value in later.items() if value not in ("", None) or name not in answers}
 
 
 def pairs(node: ast.stmt) -> Iterator[tuple[ast.expr | None, ast.expr | None]]:

@@ -18,7 +18,7 @@ from hw_xai.errors import UserError
 from .calls import Call
 from .course import Course
 from .exercises import EXERCISES
-from .feedback import drawable
+from .feedback import LARGEST, drawable
 from .judge import Answers, Text, Verdict, judge
 from .misconceptions import MISCONCEPTIONS
 from .questions import load_questions
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NOT_THERE = Text("there is no such function in what was handed in", "繳交的檔案中沒有這個函式")
 DIED = ("crashed", "out_of_memory")
 JUDGING = threading.Lock()  # the references draw from torch's global random state, which all threads share
-DIGITS, LARGEST = 4, 1e30  # of the numbers in a picture: enough to draw; rounding errors do not show in the files
+DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do not show in the files
 
 
 def grade(submission: Submission, course: Course, sandbox: Sandbox) -> Result:

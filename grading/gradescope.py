@@ -17,24 +17,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from hw_xai.files import atomic
+from hw_xai.files import atomic, zipped
 
 from .archives import files_at
 from .course import Course, course_data, course_from
 from .feedback import in_words
 from .intake import Found, read_submission
 from .judge import Text
-from .layouts import safe
+from .layouts import ids_of, safe
 from .results import Graded, Result
-from .wheel import kit_wheel, pins, zipped
+from .wheel import kit_wheel, pins
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 Visibility = Literal["visible", "after_due_date", "after_published", "hidden"]
-VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")  # each shows less than the one before
+VISIBILITIES = get_args(Visibility)  # each shows less than the one before
 WALL = 30.0  # seconds for an exercise, less where the minutes do not suffice for all
 ENDING, STARTING = 20, 120  # seconds: kept for writing the results, and for loading the libraries on half a processor
 VENV = "/opt/hw-xai"  # outside /root: students' code runs as a user who must reach the libraries
@@ -238,7 +238,7 @@ def _found(folder: Path, about: dict, plan: Plan) -> tuple[Found, bool]:
     """Return what was handed in, by whom, and whether this person is on the roster; of a group, the first who is."""
     people = _people(about) or [{}]
     roster = {**plan.aliases, **{student.casefold(): student for student in plan.variants}}
-    named = [(person, _ids(person)) for person in people]
+    named = [(person, ids_of(person)) for person in people]
     known = [(person, roster[id.casefold()]) for person, ids in named for id in ids if id.casefold() in roster]
     person, student = known[0] if known else (named[0][0], (named[0][1] or ["student"])[0])
     name = str(person.get("name") or "")
@@ -248,12 +248,6 @@ def _found(folder: Path, about: dict, plan: Plan) -> tuple[Found, bool]:
 def _people(about: dict) -> list[dict]:
     people = about.get("users")
     return [person for person in people if isinstance(person, dict)] if isinstance(people, list) else []
-
-
-def _ids(person: dict) -> list[str]:
-    """Return what may be a person's id in a roster; all of it was written by Gradescope, none by the student."""
-    ids = [str(person[key]).strip() for key in ("sid", "email") if person.get(key)]
-    return [*ids, *(id.partition("@")[0] for id in ids if "@" in id)]
 
 
 def _metadata(path: Path) -> dict:

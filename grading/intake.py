@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from .answers import merge
 from .archives import File, Unreadable, files_at, unpacked
 from .judge import Text
 from .layouts import HANDED_IN, METADATA, Owner, owner_of, read_metadata, safe, unique, wrapper
@@ -195,7 +196,7 @@ def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: 
         remarks += notebook.faults()
         its, more = notebook.answers()
         remarks += more
-        answers |= {key: value for key, value in its.items() if value not in ("", None) or key not in answers}
+        merge(answers, its)
         if notebook.student and notebook.student.casefold() != found.student.casefold():
             remarks.append(_of_another(notebook))
     variants = sorted({notebook.variant for notebook in notebooks if notebook.variant is not None})

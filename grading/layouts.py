@@ -116,8 +116,7 @@ def read_metadata(content: bytes) -> dict[str, list[Owner]]:
         people = row.get("submitters")
         for person in people if isinstance(people, list) else []:
             person = _without_colons(person)
-            ids = [str(person[key]).strip() for key in ("sid", "email") if person.get(key)]
-            ids += [one.partition("@")[0] for one in ids if "@" in one]
+            ids = ids_of(person)
             its = Owner(
                 ids[0] if ids else str(folder),
                 str(person.get("name") or ""),
@@ -127,6 +126,12 @@ def read_metadata(content: bytes) -> dict[str, list[Owner]]:
             )
             owners.setdefault(str(folder), []).append(its)
     return owners
+
+
+def ids_of(person: Mapping[str, object]) -> list[str]:
+    """Return what may be a person's id in a roster; all of it was written by Gradescope, none by the student."""
+    ids = [str(person[key]).strip() for key in ("sid", "email") if person.get(key)]
+    return [*ids, *(id.partition("@")[0] for id in ids if "@" in id)]
 
 
 def _without_colons(row: object) -> Mapping[str, object]:

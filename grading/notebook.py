@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from .answers import answers_of, sound
+from .answers import answers_of, merge, sound
 from .judge import Text
 from .magics import MOST_WORK, python_of, work_of
 from .slicing import MOST_STATEMENTS, Statement, slice_of, statements_of
@@ -131,9 +131,7 @@ class Notebook:
         for cell in self.cells:
             its, more = answers_of(cell.source)
             remarks += more
-            for name, value in its.items():
-                if value not in ("", None) or name not in answers:
-                    answers[name] = value
+            merge(answers, its)
         return answers, remarks
 
 
@@ -201,7 +199,11 @@ def text_of(content: bytes) -> tuple[str, bool]:
             break
         except UnicodeDecodeError:
             continue
-    return text.replace("\r\n", "\n").replace("\r", "\n"), sure
+    return _one_line_end(text), sure
+
+
+def _one_line_end(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _cells_of_python(text: str) -> Iterator[Cell]:
@@ -232,7 +234,7 @@ def _cells_of(data: dict) -> tuple[list[Cell], int]:
             skipped += 1
         elif row.get("cell_type", "code") == "code":
             grade_id = _entry(_entry(row, "metadata"), "nbgrader").get("grade_id")
-            source = _sound(source.replace("\r\n", "\n").replace("\r", "\n"))
+            source = _sound(_one_line_end(source))
             cells.append(Cell(number, source, grade_id if isinstance(grade_id, str) else ""))
     return cells, skipped
 

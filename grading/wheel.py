@@ -2,27 +2,25 @@
 
 import base64
 import hashlib
-import io
 import re
-import zipfile
-from collections.abc import Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
 
+from hw_xai.files import zipped
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("hw_xai", "grading")
-SAME_TIME = (2020, 1, 1, 0, 0, 0)  # in the zip, so that the same files give the same bytes
 FORM = "Wheel-Version: 1.0\nGenerator: hw-grade\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def kit_wheel() -> tuple[str, bytes]:
-    """Return the name and the bytes of a wheel of the code, without data/: grading needs no trained network."""
+    """Return the name and the bytes of a wheel of the code, without data/ and notebooks/: grading needs neither."""
     its = distribution("hw-xai")
     files = {
         file.relative_to(ROOT).as_posix(): file.read_bytes()
         for package in PACKAGES
         for file in sorted((ROOT / package).rglob("*"))
-        if file.is_file() and "__pycache__" not in file.parts and file.relative_to(ROOT).parts[1] != "data"
+        if file.is_file() and not {"__pycache__", "data", "notebooks"}.intersection(file.relative_to(ROOT).parts)
     }
     about = f"hw_xai-{its.version}.dist-info"
     files[f"{about}/METADATA"] = _text(its, "METADATA")
@@ -45,19 +43,6 @@ def pins(extra: str) -> str:
             except PackageNotFoundError:  # of another system
                 continue
     return "".join(lines)
-
-
-def zipped(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
-    """Return a zip of the files, the same bytes each time. modes: the rights of a file that is not 0644."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            entry = zipfile.ZipInfo(name, SAME_TIME)
-            entry.create_system = 3  # Unix, so that the rights are kept
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o100000 | (modes or {}).get(name, 0o644)) << 16
-            archive.writestr(entry, content)
-    return stream.getvalue()
 
 
 def _text(its: Distribution, name: str) -> bytes:

@@ -1,14 +1,17 @@
-"""Where shipped files lie, and how files are written so that an interruption never leaves half of one."""
+"""Where shipped files lie, and how files are written: whole or not at all, and the same bytes each time."""
 
+import io
 import os
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent
+SAME_TIME = (2020, 1, 1, 0, 0, 0)  # of the files in a zip, so that the same work is the same zip
 
 
 def shipped(name: str) -> Path:
@@ -38,3 +41,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def zipped(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
+    """Return a zip of the files, the same bytes each time. modes: the rights of a file that is not 0644."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, SAME_TIME)
+            entry.create_system = 3  # Unix, so that the rights are kept
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o100000 | (modes or {}).get(name, 0o644)) << 16
+            archive.writestr(entry, content)
+    return stream.getvalue()

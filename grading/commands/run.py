@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     from ..roster import NO_ROSTER, read_roster, roster_data
 
     torch.set_num_threads(1)  # each thread here supervises one submission
-    rules(options)  # a mistake is told before the submissions are read
+    counts = rules(options)  # a mistake is told before the submissions are read
     roster = read_roster(options.roster) if options.roster else NO_ROSTER
     intake = find_submissions(Path(options.submissions), roster)
     for remark in intake.remarks:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     with Journal(out, new=True) as journal, Log(out) as log:
         students = [one.student for one in intake.submissions]
         again = _regraded(options.regrade, students, journal)
-        course = _course(options, journal)
+        course = _course(options, counts, journal)
         journal.keep("course", course_data(course))
         journal.keep("roster", roster_data(roster))
         journal.keep("remarks", intake.remarks)
@@ -155,12 +155,12 @@ def rules(options: argparse.Namespace) -> dict:
     }
 
 
-def _course(options: argparse.Namespace, journal: Journal) -> Course:
+def _course(options: argparse.Namespace, counts: dict, journal: Journal) -> Course:
     from ..course import Course, private_seeds
 
     secret = journal.secret if options.seed is None else f"fixed {options.seed}"
     key = {} if options.no_questions else _key(journal)
-    return Course(**rules(options), isolation=_tier(options, journal), seeds=private_seeds(secret), key=key)
+    return Course(**counts, isolation=_tier(options, journal), seeds=private_seeds(secret), key=key)
 
 
 def _tier(options: argparse.Namespace, journal: Journal) -> str:

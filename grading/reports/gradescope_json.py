@@ -1,10 +1,10 @@
 """A result in the schema of Gradescope's results.json. All text is plain text: Gradescope shows it as it is."""
 
 from ..course import Course
-from ..exercises import EXERCISES
 from ..feedback import in_words
 from ..judge import Text
 from ..results import Graded, Result
+from .student_page import title_of
 from .wording import STATUS, cleaned, complaints_of, number
 
 
@@ -33,9 +33,8 @@ def _exercise(part: Graded, course: Course) -> dict:
     lines = [f"{in_words(STATUS[part.status], course.language)}: {in_words(part.reason, course.language)}"]
     if part.hint.en:
         lines.append(f"→ {in_words(part.hint, course.language)}")
-    title = EXERCISES[part.exercise].title if part.exercise in EXERCISES else Text(part.exercise, part.exercise)
     return {
-        "name": in_words(title, course.language),
+        "name": in_words(title_of(part.exercise), course.language),
         "score": part.points,
         "max_score": part.out_of,
         "status": "passed" if part.status == "passed" else "failed",

@@ -8,6 +8,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from ..course import Course
 from ..judge import Text
@@ -52,7 +53,12 @@ def plain(text: object, longest: int = LONGEST_TEXT) -> str:
 
     One line also because the sentences hold messages of the students' own errors, which may be formatted to deceive.
     """
-    text = " ".join(str(text)[: 4 * longest].split())
+    return _plain(str(text), longest)
+
+
+@lru_cache(maxsize=2**14)  # each page cleans what it is given, and most sentences are those of many students
+def _plain(text: str, longest: int) -> str:
+    text = " ".join(text[: 4 * longest].split())
     text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in TURNING else c for c in text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 

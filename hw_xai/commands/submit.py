@@ -9,17 +9,15 @@ import ast
 import hashlib
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UserError
-from ..files import atomic
+from ..files import atomic, zipped
 
 STUB = re.compile(r'^[^#\n]*raise NotImplementedError\("(?P<what>Exercise [^"]*)"', re.MULTILINE)
 OURS = re.compile(r"[0-9]_\w+\.ipynb")
 MEGABYTES = 20  # of a notebook without its outputs: ours have less than 1
-SAME_TIME = (2020, 1, 1, 0, 0, 0)  # in the zip, so that the same work is the same file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +37,8 @@ def run(options: argparse.Namespace) -> None:
     files = {name: packed(notebook) for name, notebook in notebooks.items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files["manifest.json"] = (json.dumps({"files": hashes, "missing": missing}, indent=1) + "\n").encode()
-    with atomic(options.out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            entry = zipfile.ZipInfo(name, SAME_TIME)
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-            archive.writestr(entry, content)
+    with atomic(options.out) as temporary:
+        temporary.write_bytes(zipped(files))
     for name, content in files.items():
         print(f"{len(content):9,} bytes  {name}  {hashes.get(name, '')[:12]}")
     print(f"done: {options.out} holds {len(notebooks)} notebooks")
