@@ -18,7 +18,10 @@ from .feedback import Language, in_words
 from .judge import Text
 from .questions import Question, letters, load_questions
 
-PICTURES = Path(__file__).parent.parent / "notebooks" / "pictures"
+_PACKAGE = Path(__file__).parent
+# beside the package in a checkout, inside it once installed
+MASTERS = next((p for p in (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks") if p.exists()), _PACKAGE)
+PICTURES = MASTERS / "pictures"
 SOLUTION = re.compile(r"^(?P<indent>[ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE)
 
 

@@ -16,8 +16,8 @@ from hw_xai.errors import UserError
 
 Show = Literal["none", "points", "all"]
 FOLDER = Path(__file__).parent
-DRAWS_ONLY = ("reports", "commands", "cli.py", "batch.py", "cluster.py", "journal.py", "audit.py", "release.py",
-              "cells.py", "checking.py", "teaching_page.py", "gradescope.py", "wheel.py")  # fmt: skip
+DRAWS_ONLY = ("notebooks", "reports", "commands", "cli.py", "batch.py", "cluster.py", "journal.py", "audit.py",
+              "release.py", "cells.py", "checking.py", "teaching_page.py", "gradescope.py", "wheel.py")  # fmt: skip
 SHOWING = ("language", "show_answers", "title")
 
 

@@ -21,6 +21,7 @@ from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
 
 from .cells import (
+    MASTERS,
     PICTURES,
     Options,
     answer_cell,
@@ -34,7 +35,6 @@ from .cells import (
 )
 from .questions import Question
 
-MASTERS = Path(__file__).parent.parent / "notebooks"
 HAN = r"[\u3000-\u9fff\uff00-\uffef]"
 BREAK = re.compile(rf"^(?!#)(.*{HAN})\n(?={HAN})", re.MULTILINE)  # not behind a heading
 
@@ -43,7 +43,7 @@ def masters(names: Sequence[str] = ()) -> list[Path]:
     """Return the masters, all or those whose name or number is given."""
     found = {path.stem: path for path in sorted(MASTERS.glob("[0-9]_*.py"))}
     if not found:
-        raise UserError("hw-grade release needs the masters in notebooks/: run it from a checkout of the kit")
+        raise UserError("the masters of the notebooks must come with the kit, but they are missing: reinstall it")
     if not names:
         return list(found.values())
     by_number = {stem.split("_")[0]: stem for stem in found}

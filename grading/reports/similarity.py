@@ -69,9 +69,8 @@ def released() -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the stub of every exercise, and our solutions: the library's and, in a checkout, that of the notebook."""
     import jupytext
 
-    from ..cells import stubbed
+    from ..cells import MASTERS, stubbed
     from ..exercises import EXERCISES
-    from ..release import MASTERS
 
     stubs, ours = {}, {name: [inspect.getsource(row.reference)] for name, row in EXERCISES.items()}
     for master in sorted(MASTERS.glob("[0-9]_*.py")):
