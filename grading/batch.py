@@ -23,7 +23,7 @@ from hw_xai.errors import UserError
 from .audit import Log
 from .course import Course
 from .grade import completed, grade_exercises, not_graded
-from .intake import Found, read_submission
+from .intake.submissions import Found, read_submission
 from .journal import Journal, hash_of, text_of
 from .results import Graded, Result
 from .roster import variant_of
@@ -32,7 +32,7 @@ from .submission import Submission
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from .sandbox import Sandbox
+    from .isolation.sandbox import Sandbox
 
 LOOK, PATIENCE = 0.2, 1.5  # seconds: between looks at whether to stop, and until hanging threads are left alone
 
@@ -62,7 +62,7 @@ class Here:
 
 def sandbox_of(course: Course) -> Sandbox:
     """Return a new sandbox of the course's tier and limits."""
-    from .sandbox import Limits, Sandbox
+    from .isolation.sandbox import Limits, Sandbox
 
     own = {"wall_seconds": course.wall, "memory_bytes": course.memory}
     return Sandbox(course.isolation, Limits(**{name: value for name, value in own.items() if value is not None}))

@@ -27,7 +27,7 @@ from .scoring import complaints, score
 from .submission import Submission
 
 if TYPE_CHECKING:
-    from .sandbox import Reply, Sandbox
+    from .isolation.sandbox import Reply, Sandbox
 
 NOT_THERE = Text("there is no such function in what was handed in", "繳交的檔案中沒有這個函式")
 DIED = ("crashed", "out_of_memory")

@@ -4,7 +4,7 @@ Covers: the key, the private seeds and the references are for root alone and stu
 is a results.json whatever happens, and where the fault is ours it says "not graded" in words; the time is divided so
 that exercises that never end do not cost the others theirs.
 Does not cover: what students' code can learn from the container apart from these files; see the tier "process" in
-sandbox.py. The points of hidden tests are hidden by Gradescope.
+isolation/. The points of hidden tests are hidden by Gradescope.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hw_xai.files import atomic, zipped
 
-from .archives import files_at
 from .course import Course, course_data, course_from
 from .feedback import in_words
-from .intake import Found, read_submission
+from .intake.archives import files_at
+from .intake.layouts import ids_of, safe
+from .intake.submissions import Found, read_submission
 from .judge import Text
-from .layouts import ids_of, safe
 from .results import Graded, Result
 from .wheel import kit_wheel, pins
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from .isolation.sandbox import Sandbox
 
 Visibility = Literal["visible", "after_due_date", "after_published", "hidden"]
 VISIBILITIES = get_args(Visibility)  # each shows less than the one before

@@ -1,12 +1,15 @@
 """What many tests need: small networks with everything that gets explainers into trouble, and real photos."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+from hw_xai.errors import UserError
 
 
 class SmallNet(nn.Module):
@@ -42,6 +45,22 @@ def _as_many_threads_as_before() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def open_sandbox() -> Callable:
+    """A function like Sandbox that skips the test where this machine cannot contain students' code in that tier."""
+    from grading.isolation.sandbox import Sandbox
+
+    def opened(tier: str, limits: object) -> Sandbox:
+        try:
+            return Sandbox(tier, limits)
+        except UserError as error:
+            if sys.platform == "linux" and os.geteuid() == 0:  # there each must work; a skip would hide that one broke
+                raise
+            pytest.skip(str(error))
+
+    return opened
 
 
 @pytest.fixture

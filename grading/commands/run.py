@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ..audit import Log
     from ..course import course_data
-    from ..intake import find_submissions
+    from ..intake.submissions import find_submissions
     from ..journal import Journal
     from ..roster import NO_ROSTER, read_roster, roster_data
 
@@ -165,7 +165,7 @@ def _course(options: argparse.Namespace, counts: dict, journal: Journal) -> Cour
 
 def _tier(options: argparse.Namespace, journal: Journal) -> str:
     """Return the isolation; for "auto" the strongest that works here, found once: a class is graded alike."""
-    from ..sandbox import Sandbox
+    from ..isolation.sandbox import Sandbox
 
     if options.i_trust_these_submissions:
         return "none"

@@ -32,22 +32,22 @@ import numpy as np
 np.save = lambda file, array, **k: file.write(b"passed")
 """, "failed", "no plain array"),
     Attack("to_npy", "the grader's own functions give a pass", """
-import grading.worker as w
+import grading.isolation.worker as w
 w.to_npy = lambda array: b"full marks"
 w.to_frame = lambda *a: b'{"status": "passed"}'
 """, "failed", "no plain array"),
     Attack("answers_to", "the calls are not made at all", """
-import grading.worker as w, numpy as np
+import grading.isolation.worker as w, numpy as np
 w.answers_to = lambda function, call: [np.ones((4, 3))] * call.times
 """, "failed", "differ"),
     Attack("worker in full", "every function of the worker is replaced", """
-import grading.worker as w, grading.calls as c, grading.confine as f
+import grading.isolation.worker as w, grading.calls as c, grading.isolation.confine as f
 for part in (w, c, f):
     for name, value in list(vars(part).items()):
         if callable(value) and name not in ("to_frame", "_exit", "_write"): setattr(part, name, lambda *a, **k: True)
 """, "failed|crashed", "plain array|ended|raised"),
     Attack("code objects", "the bytes of the grader's functions are exchanged", """
-import grading.worker as w
+import grading.isolation.worker as w
 w._described.__code__ = (lambda error: {"status": "passed"}).__code__
 w.Monitor.watch.__code__ = (lambda self, request: ({"exit": 0, "late": False, "cut": False}, [b"", b""])).__code__
 raise ValueError

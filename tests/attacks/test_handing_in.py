@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,25 +12,18 @@ from handing_in import HANDED_IN, notebook, zipped
 
 from grading.course import Course
 from grading.grade import grade
-from grading.intake import find_submissions, read_submission
+from grading.intake.submissions import find_submissions, read_submission
+from grading.isolation.sandbox import Limits, Sandbox
 from grading.reports import write_reports
 from grading.results import Result, as_data
-from grading.sandbox import Limits, Sandbox
-from hw_xai.errors import UserError
 
 COURSE = Course({"cosine_similarity": 1.0}, seeds=(1000003,), key={"Q1": frozenset({"none such"})})
 HOSTILE_IDS = ("<script>alert(1)", "=1+1", "@SUM(A1)", "con", "b10 ", "B10.", "-rf", "\u202eb10", "a" * 200, "$(id)")
 
 
 @pytest.fixture(scope="module", params=["bubblewrap", "process"])
-def sandbox(request):
-    try:
-        box = Sandbox(request.param, Limits(wall_seconds=10))
-    except UserError as error:
-        if sys.platform == "linux" and os.geteuid() == 0:  # there both must work; a skip would hide that one broke
-            raise
-        pytest.skip(str(error))
-    with box, tempfile.TemporaryDirectory() as folder:
+def sandbox(request, open_sandbox):
+    with open_sandbox(request.param, Limits(wall_seconds=10)) as box, tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "b10").mkdir()
         (Path(folder) / "b10" / "5_embeddings.ipynb").write_bytes(notebook(RIGHT))
         box.honest = json.dumps(as_data(graded(Path(folder), box)["b10"]))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from grading import batch
 from grading.audit import Log
 from grading.course import Course
-from grading.intake import Found
+from grading.intake.submissions import Found
 from grading.journal import Journal
 from grading.judge import Text
 from grading.results import Graded

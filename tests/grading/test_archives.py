@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from grading import archives
-from grading.intake import NOTHING, find_submissions, read_submission
-from grading.layouts import RESERVED, safe, unique
+from grading.intake import archives
+from grading.intake.layouts import RESERVED, safe, unique
+from grading.intake.submissions import NOTHING, find_submissions, read_submission
 from grading.roster import Person, Roster
 from hw_xai.errors import UserError
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from grading import confine
+from grading.isolation import confine
 
-ROOT = Path(confine.__file__).parents[1]
+ROOT = Path(confine.__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 
 
 def outcome(code: str) -> str:
     """Run code in a fresh process; return what it printed."""
-    code = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom grading import confine\n{code}"
+    code = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom grading.isolation import confine\n{code}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout.strip()
 
 

@@ -12,10 +12,10 @@ from grading.calls import answers_to
 from grading.course import Course, LatePolicy, course_data, course_from, due_date, late_policy, private_seeds
 from grading.exercises import EXERCISES
 from grading.grade import completed, grade, not_graded
+from grading.isolation.sandbox import Reply
 from grading.journal import text_of
 from grading.judge import Text
 from grading.results import from_data
-from grading.sandbox import Reply
 from grading.submission import Submission
 from hw_xai.errors import UserError
 

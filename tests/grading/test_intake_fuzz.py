@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grading.intake import find_submissions, read_submission
-from grading.notebook import read_notebook
+from grading.intake.notebook import read_notebook
+from grading.intake.submissions import find_submissions, read_submission
 from grading.roster import STUDENT, Person, Roster
 
 CASES = int(os.environ.get("HW_XAI_FUZZ", "75"))

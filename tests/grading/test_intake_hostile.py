@@ -6,12 +6,12 @@ import time
 import pytest
 
 from grading.audit import _changed, _row
-from grading.intake import MOST_CODE, find_submissions, read_submission
-from grading.layouts import owner_of
-from grading.magics import python_of
-from grading.notebook import read_notebook
+from grading.intake.layouts import owner_of
+from grading.intake.magics import python_of
+from grading.intake.notebook import read_notebook
+from grading.intake.slicing import LONGEST, slice_of, statements_of
+from grading.intake.submissions import MOST_CODE, find_submissions, read_submission
 from grading.roster import Person, Roster
-from grading.slicing import LONGEST, slice_of, statements_of
 
 F = "def cosine_similarity(a, b):\n    return x"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from grading import notebook
-from grading.notebook import read_notebook
+from grading.intake import notebook
+from grading.intake.notebook import read_notebook
 
 
 def cell(source, grade_id=None, **more):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from grading.magics import python_of
-from grading.slicing import slice_of, statements_of
+from grading.intake.magics import python_of
+from grading.intake.slicing import slice_of, statements_of
 
 
 def sliced(*cells: str, name: str = "f", at: int = -1) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grading.exercises import EXERCISES
-from grading.intake import find_submissions, read_submission
+from grading.intake.submissions import find_submissions, read_submission
 
 HERE = Path(__file__).parent
 CORPUS = runpy.run_path(str(HERE / "corpus.py"))

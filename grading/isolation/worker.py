@@ -5,7 +5,7 @@
                        clock, limits     writes one message, ends
 
 The template never reads a request, so no student's process inherits from it what another student wrote. The monitor is
-out of reach of the student's process and reads only lengths; what the message says is judged outside (sandbox.py).
+out of reach of the student's process and reads only lengths; what the message says is judged outside (replies.py).
 Covers: endless, crashing, greedy and outliving code: whatever the student's process started ends with it.
 Does not cover: anything that the student's process says about itself: the code may have changed everything in it.
 
@@ -28,8 +28,8 @@ from contextlib import suppress
 from fcntl import F_DUPFD, fcntl
 from typing import NoReturn
 
+from ..calls import answers_to, from_frame, to_frame, to_npy, unpack_calls
 from . import confine
-from .calls import answers_to, from_frame, to_frame, to_npy, unpack_calls
 
 # what students' functions use, so that no exercise waits for it; more can be imported, if it is in the sandbox
 PRELOADED = """

