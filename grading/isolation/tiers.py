@@ -22,7 +22,8 @@ from .confine import landlock_version, system_call_filter
 DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 GRADING = Path(__file__).parent.parent
 KIT = ("__init__.py", "calls.py", "subjects.py",  # of grading: nothing that knows an answer
-       "isolation/__init__.py", "isolation/worker.py", "isolation/confine.py")  # fmt: skip
+       "isolation/__init__.py", "isolation/worker.py", "isolation/confine.py",
+       "isolation/huge_pages.py")  # fmt: skip
 
 
 class Unavailable(Exception):
@@ -152,6 +153,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "MPLBACKEND": "agg",
+    "PYTHONMALLOC": "malloc",  # all objects in one heap: see huge_pages.py
 }
 
 

@@ -30,6 +30,7 @@ from typing import NoReturn
 
 from ..calls import answers_to, from_frame, to_frame, to_npy, unpack_calls
 from . import confine
+from .huge_pages import use_huge_pages
 
 # what students' functions use, so that no exercise waits for it; more can be imported, if it is in the sandbox
 PRELOADED = """
@@ -88,6 +89,7 @@ def main(descriptor: int) -> None:
         confine.hide_memory()
     settings["base"] = confine.address_space() if sys.platform == "linux" else 0
     gc.collect()
+    use_huge_pages()
     gc.freeze()  # a collection in the child would touch, and so copy, all that it shares with the template
     send(connection, to_frame({"ready": True}))
     while connection.recv(1, socket.MSG_PEEK):
@@ -220,7 +222,7 @@ def _read(fd: int, data: bytearray, most: int) -> bool:
 
 def _clear_out(user: int) -> None:
     """Kill all processes of this user at one stroke, which no fork can outrun, and bury them: orphans come to us."""
-    if not os.fork():
+    if not os.fork():  # none of its ids may be root's: else the stroke would kill all there is
         with suppress(BaseException):
             os.setresuid(user, user, user)
             os.kill(-1, signal.SIGKILL)
