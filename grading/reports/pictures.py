@@ -1,4 +1,4 @@
-"""Yours, expected and the difference for a page: maps as small PNGs, rows of numbers as bars of an SVG.
+"""Yours, expected and the difference for a page: maps as small PNGs, rows of numbers as bars and points in an SVG.
 
 Covers: lists that are ragged, empty or no numbers; NaN, infinite and huge values; too many values.
 """
@@ -16,7 +16,7 @@ from ..results import Picture
 
 YOURS, EXPECTED, DIFFERENCE = Text("yours", "你的"), Text("expected", "預期的"), Text("difference", "差異")
 MOST_VALUES = 64 * 64
-MOST_BARS = 48
+MOST_BARS, MOST_POINTS = 48, 500
 HUGE = 1e300  # differences of larger values are more than a float holds
 SIDE = 168  # pixels of a page that the longer side of a map takes, about
 
@@ -47,11 +47,26 @@ class Bars:
     count: int
 
 
+@dataclass(frozen=True)
+class Points:
+    """Two sets of points in one plane; a point is (x, y) in units of the SVG."""
+
+    yours: Sequence[tuple[float, float]]
+    expected: Sequence[tuple[float, float]]
+    origin: tuple[float, float]
+    size: tuple[float, float]  # width, height
+    count: int
+
+
 WIDTH, HEIGHT = 460, 120  # of the bars
+PLANE = 240  # the longer side of the points
 
 
-def drawn(picture: Picture | None) -> list[Map] | Bars | None:
-    """Return what a page draws of a picture: three maps, two where the shapes differ, bars, or None for nothing."""
+def drawn(picture: Picture | None, of_points: bool = False) -> list[Map] | Bars | Points | None:
+    """Return what a page draws of a picture: three maps, two where the shapes differ, bars, or None for nothing.
+
+    of_points: the rows are points, whose first two coordinates are drawn.
+    """
     if picture is None:
         return None
     yours, expected = array_of(picture.yours), array_of(picture.expected)
@@ -60,6 +75,8 @@ def drawn(picture: Picture | None) -> list[Map] | Bars | None:
     same = yours is not None and expected is not None and yours.shape == expected.shape
     if same and yours.ndim == 1 and len(yours) <= MOST_BARS:
         return _bars(yours, expected)
+    if of_points and same and yours.ndim == 2 and yours.shape[1] >= 2 and len(yours) <= MOST_POINTS:
+        return _points(yours[:, :2], expected[:, :2])
     present = [(c, np.atleast_2d(v)) for c, v in ((YOURS, yours), (EXPECTED, expected)) if v is not None]
     signed = any(is_signed(values) for _, values in present)
     ends = _ends([values for _, values in reversed(present)], signed)
@@ -110,9 +127,7 @@ def _map(caption: Text, values: np.ndarray, signed: bool, ends: tuple[float, flo
 
 
 def _bars(yours: np.ndarray, expected: np.ndarray) -> Bars:
-    # the expected values decide the scale, and bars far beyond it are cut: one huge value would hide all others
-    reach = 3 * float(np.abs(_finite(expected)).max(initial=0)) or float(np.abs(_finite(yours)).max(initial=0))
-    both = np.clip(np.stack([_finite(yours), _finite(expected)]), -reach, reach)
+    both = _in_reach(yours, expected)
     low, high = min(0.0, float(both.min())), max(0.0, float(both.max()))
     tall = HEIGHT / ((high - low) or 1)
     step = WIDTH / len(yours)
@@ -129,6 +144,22 @@ def _bars(yours: np.ndarray, expected: np.ndarray) -> Bars:
         ]
 
     return Bars(bars(both[0], 0.08), bars(both[1], 0.52), round(tall * high, 2), _short(high), _short(low), len(yours))
+
+
+def _points(yours: np.ndarray, expected: np.ndarray) -> Points:
+    both = _in_reach(yours, expected) * (1, -1)  # in an SVG y grows downwards
+    low, high = np.minimum(both.min(axis=(0, 1)), 0), np.maximum(both.max(axis=(0, 1)), 0)
+    scale = PLANE / ((high - low).max() or 1)
+    places = np.round((both - low) * scale, 1)
+    mine, theirs = ([(x, y) for x, y in rows] for rows in places.tolist())
+    origin, size = (tuple(row) for row in np.round(np.stack([-low, high - low]) * scale, 1).tolist())
+    return Points(mine, theirs, origin, size, len(yours))
+
+
+def _in_reach(yours: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return both as one array; the expected values decide the scale: one huge value of yours would hide all others."""
+    reach = 3 * float(np.abs(_finite(expected)).max(initial=0)) or float(np.abs(_finite(yours)).max(initial=0))
+    return np.clip(np.stack([_finite(yours), _finite(expected)]), -reach, reach)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from ..judge import Text
 from ..questions import load_questions
 from ..results import Answered, Graded, Result
 from .pages import render
-from .pictures import Bars, drawn
+from .pictures import drawn
 from .wording import cleaned, complaints_of, heading
 
 
@@ -44,11 +44,12 @@ def title_of(exercise: str) -> Text:
 
 
 def _exercise(part: Graded) -> dict:
-    picture = None if part.status == "passed" else drawn(part.picture)
+    of_points = part.exercise in EXERCISES and EXERCISES[part.exercise].of_points
+    picture = None if part.status == "passed" else drawn(part.picture, of_points)
     return vars(part) | {
         "title": title_of(part.exercise),
         "picture": picture,
-        "bars": isinstance(picture, Bars),
+        "draw": type(picture).__name__,
     }
 
 

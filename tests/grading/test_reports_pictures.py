@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grading.reports.pictures import Bars, drawn
+from grading.reports.pictures import Bars, Points, drawn
 from grading.results import Picture
 
 NAN, INF = float("nan"), float("inf")
@@ -32,6 +32,17 @@ def test_a_short_row_becomes_bars_and_a_long_one_a_map():
     assert isinstance(bars, Bars)
     assert (bars.low, bars.high) == ("−2", "3"), "a huge value is cut at three times the expected ones"
     assert len(drawn(Picture([1.0] * 60, [2.0] * 60))) == 3
+
+
+def test_rows_that_are_points_are_drawn_as_points():
+    yours, expected = [[2.0, 1.0], [0.0, 0.0], [1e9, 0.0]], [[1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]]
+    picture = drawn(Picture(yours, expected), of_points=True)
+    assert isinstance(picture, Points)
+    assert picture.size == (240, 120), "from −1 to three times the greatest expected, as wide as high"
+    assert picture.origin == (60, 60)
+    assert picture.expected == [(120, 0), (0, 120), (60, 60)], "up is up"
+    assert picture.yours == [(180, 0), (60, 60), (240, 60)]
+    assert len(drawn(Picture(yours, expected))) == 3
 
 
 def test_other_shapes_are_drawn_without_a_difference():
