@@ -89,3 +89,21 @@ try: bytearray(60 * confine.MB)
 except MemoryError: print("refused")
 """
     assert outcome(code).split() == ["True", "refused"]
+
+
+def test_what_a_process_keeps_lies_in_huge_pages(monkeypatch):
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    version = tuple(map(int, os.uname().release.split(".")[:2]))
+    if version < (6, 1) or not setting.exists() or "[never]" in setting.read_text():
+        pytest.skip("this kernel has none, or collapses none")
+    monkeypatch.setenv("PYTHONMALLOC", "malloc")
+    said = outcome("""
+from grading.isolation.huge_pages import use_huge_pages
+kept = [bytes(1000) for _ in range(60_000)]
+use_huge_pages()
+rows = [row.split() for row in open("/proc/self/smaps_rollup")]
+print(next(row[1] for row in rows if row[0] == "AnonHugePages:"), sum(map(sum, kept)))
+""")
+    huge, total = said.split()
+    assert int(huge) > 20_000, "kB, of 60,000"
+    assert total == "0"
