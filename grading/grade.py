@@ -23,7 +23,7 @@ from .judge import Answers, Text, Verdict, judge
 from .misconceptions import MISCONCEPTIONS
 from .questions import load_questions
 from .results import Answered, Graded, Picture, Result
-from .scoring import complaints, score
+from .scoring import complaints, marked, score
 from .submission import Submission
 
 if TYPE_CHECKING:
@@ -153,7 +153,10 @@ def _answered(submission: Submission, course: Course) -> tuple[Answered, ...]:
         return ()
     points = score(submission.answers, course.key, submission.variant, course.partial)
     unread = complaints(submission.answers, submission.variant)
+    options = marked(submission.answers, submission.variant)
     return tuple(
-        Answered(name, points[name], load_questions()[name].points, unread.get(name, Text("", "")))
+        Answered(
+            name, points[name], load_questions()[name].points, unread.get(name, Text("", "")), options.get(name, ())
+        )
         for name in course.key
     )

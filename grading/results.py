@@ -33,12 +33,16 @@ class Graded:
 
 @dataclass(frozen=True)
 class Answered:
-    """The result of one question; complaint says why an answer could not be read, else it is empty."""
+    """The result of one question; complaint says why an answer could not be read, else it is empty.
+
+    chosen: the options by their names, which are the same whatever letters a student saw.
+    """
 
     question: str
     points: float
     out_of: float
     complaint: Text = Text("", "")
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ def from_data(data: dict) -> Result:
         row = {k: Text(*v) if k in texts else v for k, v in row.items()}
         if row.get("picture"):
             row["picture"] = Picture(**row["picture"])
+        if "chosen" in row:
+            row["chosen"] = tuple(row["chosen"])
         return row
 
     return Result(

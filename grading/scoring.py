@@ -19,10 +19,16 @@ def score(answers: object, key: Key, variant: int = 0, partial: bool = False) ->
     points = {}
     for name, right in key.items():
         question = load_questions()[name]
-        marked = _read(question, answers, variant)
-        share = 0.0 if not isinstance(marked, frozenset) or not marked else _share(question, marked, right, partial)
+        read = _read(question, answers, variant)
+        share = _share(question, read, right, partial) if isinstance(read, frozenset) else 0.0
         points[name] = round(question.points * share, 4)
     return points
+
+
+def marked(answers: object, variant: int = 0) -> dict[str, tuple[str, ...]]:
+    """Return question -> the names of the options that were chosen, for those that can be read."""
+    read = {name: _read(question, answers, variant) for name, question in load_questions().items()}
+    return {name: tuple(sorted(found)) for name, found in read.items() if isinstance(found, frozenset)}
 
 
 def complaints(answers: object, variant: int = 0) -> dict[str, Text]:
@@ -31,10 +37,10 @@ def complaints(answers: object, variant: int = 0) -> dict[str, Text]:
     return {name: found for name, found in read.items() if isinstance(found, Text)}
 
 
-def _share(question: Question, marked: frozenset[str], right: frozenset[str], partial: bool) -> float:
+def _share(question: Question, read: frozenset[str], right: frozenset[str], partial: bool) -> float:
     if not partial or not question.multiple:
-        return float(marked == right)
-    decisions = [(option in marked) == (option in right) for option in question.options]
+        return float(read == right)
+    decisions = [(option in read) == (option in right) for option in question.options]
     return max(0.0, 2 * sum(decisions) / len(decisions) - 1)
 
 
@@ -54,11 +60,11 @@ def _read(question: Question, answers: object, variant: int) -> frozenset[str] |
     try:
         if len(text) > LONGEST:
             raise ValueError
-        marked = chosen(question, text, variant)
+        read = chosen(question, text, variant)
     except ValueError:
         return Text(f"{name}: only the letters {known} can be chosen.", f"{name}：只能選擇 {known}。")
-    if not marked:
+    if not read:
         return Text(f"{name}: not answered.", f"{name}：尚未作答。")
-    if len(marked) > 1 and not question.multiple:
+    if len(read) > 1 and not question.multiple:
         return Text(f"{name}: choose one option only.", f"{name}：這題是單選題，只能選一個。")
-    return marked
+    return read

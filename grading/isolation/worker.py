@@ -307,8 +307,8 @@ def _attempt(request: bytes) -> bytes:
 def _function(source: str, name: str) -> object:
     """Execute the source as a module of its own and return what it calls `name`, None where it has none."""
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
-    module = types.ModuleType("submission")
-    sys.modules["submission"] = module  # dataclasses look it up
+    module = types.ModuleType("__main__")  # as in a notebook; dataclasses look it up
+    sys.modules["__main__"] = module
     exec(compile(source, FILE, "exec", dont_inherit=True), module.__dict__)
     return module.__dict__.get(name)
 

@@ -61,7 +61,7 @@ def class_page(
         tiers=TIERS,
         order=list(STATUS),
         exercises=[_row(item) for item in sorted(exercises, key=lambda item: (item.right, item.name))],
-        questions=[_row(item) for item in questions],
+        questions=[_row(item) | {"options": _options(item, course)} for item in questions],
         asked={name: question.text for name, question in load_questions().items()},
         n_mistakes=len(wrong),
         mistakes=[vars(row) | {"title": title_of(row.exercise)} for row in wrong[:MOST_MISTAKES]],
@@ -87,6 +87,16 @@ def _row(item: Item) -> dict:
     if item.discrimination is not None and item.discrimination < 0.1:
         verdict = "odd" if item.discrimination < 0 else "weak"
     return vars(item) | {"widths": widths, "percent": round(100 * item.right), "verdict": verdict}
+
+
+def _options(item: Item, course: Course) -> list[dict]:
+    """Return the options of a question with how many chose each, in percent, and whether it is right."""
+    known = load_questions().get(item.name)
+    right = course.key.get(item.name, ())
+    return [
+        {"text": text, "percent": round(100 * item.chosen.get(name, 0) / max(1, item.n)), "right": name in right}
+        for name, text in (known.options.items() if known and item.chosen else ())
+    ]
 
 
 def _columns(counts: Sequence[int], width: int = 600, height: int = 130) -> list[dict]:

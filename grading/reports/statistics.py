@@ -18,7 +18,7 @@ class Item:
 
     right: the share of the students with full points. points: their mean share of the points. discrimination: the
     correlation of this item's points with those of all the others (the corrected item-total correlation), None where
-    all have the same or there are fewer than 10 students.
+    all have the same or there are fewer than 10 students. chosen: how many chose each option of a question.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Item:
     points: float
     discrimination: float | None
     statuses: dict[str, int]
+    chosen: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def items(results: Sequence[Result], part: str) -> list[Item]:
                 round(float(points.sum() / max(out_of.sum(), 1e-12)), 4),
                 correlation(points, rest),
                 dict(sorted(Counter(getattr(row, "status", "") for row, _ in rows).items())),
+                dict(sorted(Counter(option for row, _ in rows for option in getattr(row, "chosen", ())).items())),
             )
         )
     return found

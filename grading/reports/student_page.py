@@ -61,6 +61,7 @@ def _question(part: Answered, course: Course) -> dict:
         "partly": 0 < part.points < part.out_of,
         "text": known.text if known else Text(part.question, part.question),
         "answers": [text for name, text in known.options.items() if name in right] if known else [],
+        "yours": [text for name, text in known.options.items() if name in part.chosen] if known else [],
     }
 
 

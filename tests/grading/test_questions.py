@@ -3,7 +3,7 @@
 import pytest
 
 from grading.questions import LETTERS, Question, chosen, letters, load_questions
-from grading.scoring import complaints, score
+from grading.scoring import complaints, marked, score
 
 QUESTIONS = load_questions()
 # a key of our own, so that scoring needs no model: the first option, or the first two
@@ -65,6 +65,13 @@ def test_points_of_a_multiple_choice(answer: str, course: float, partial: float)
     assert QUESTIONS["Q2"].multiple
     assert score({"Q2": answer}, KEY)["Q2"] == pytest.approx(course)
     assert score({"Q2": answer}, KEY, partial=True)["Q2"] == pytest.approx(partial)
+
+
+@pytest.mark.parametrize("variant", [0, 5])
+def test_what_was_chosen_has_the_names_of_the_options(variant: int):
+    shown = letters(QUESTIONS["Q2"], variant)
+    found = marked({"Q1": 7, "Q2": "CA", "Q3": "AB" if not QUESTIONS["Q3"].multiple else "Z"}, variant)
+    assert found == {"Q2": tuple(sorted((shown["A"], shown["C"])))}
 
 
 def test_a_single_choice_is_not_shared():

@@ -1,5 +1,8 @@
 """What the report says about a class, against the plain formulas."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +45,16 @@ def test_scores_and_misconceptions_and_concerns_are_counted():
     assert summary(rows)["mean"] == 0.2
     assert [(row.name, row.n) for row in mistakes(rows)] == [("signed", 2)]
     assert [(row.kind, row.student) for row in concerns(rows)] == [("not_graded", "s04"), ("crashed", "s03")]
+
+
+def test_a_class_sees_who_chose_what():
+    chosen = [("dish_3",), ("dish_0",), ("dish_0",), ()]
+    rows = [Result(f"s{i}", "", (), (Answered("Q1", 0, 0.3, chosen=options),)) for i, options in enumerate(chosen)]
+    assert items(rows, "questions")[0].chosen == {"dish_0": 2, "dish_3": 1}
+    page = class_page(rows, replace(COURSE, key={"Q1": frozenset({"dish_3"})}))
+    shown = [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in page.split("<li>")[1:]]
+    assert [row[: len("25 % ✔ dish 3")].strip() for row in shown[:2]] == ["25 % ✔ dish 3", "50 % dish 0"]
+    assert "who chose what" not in class_page([student(0, 2, 0.3)], COURSE)
 
 
 def test_what_is_nobodys_needs_a_person():

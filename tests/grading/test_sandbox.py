@@ -92,6 +92,20 @@ def test_right_solutions_are_judged_right(sandbox):
         assert reply.cpu_seconds > 0
 
 
+def test_code_runs_as_in_a_notebook(sandbox):
+    source = """
+        from __future__ import annotations
+        import dataclasses
+        if __name__ == "__main__":
+            def twice(x): return 2 * x
+        @dataclasses.dataclass
+        class Kept:
+            values: list[float]
+        def f(x): return Kept(twice(x)).values
+    """
+    assert np.array_equal(run(sandbox, source).answers[0][0], 2 * CALLS[0].arguments["x"])
+
+
 PLAIN = {
     "smooth_grad": """
 import torch

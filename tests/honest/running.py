@@ -5,6 +5,7 @@ A line in: {"exercise": …, "source": …}; a line out: "" or what is wrong.
 
 import json
 import sys
+import types
 
 import torch
 
@@ -15,7 +16,8 @@ from grading.judge import judge
 torch.set_num_threads(1)
 for line in sys.stdin:
     job = json.loads(line)
-    exercise, space = EXERCISES[job["exercise"]], {"__name__": "submission"}
+    exercise, module = EXERCISES[job["exercise"]], types.ModuleType("__main__")  # as the worker runs it
+    sys.modules["__main__"], space = module, vars(module)
     try:
         exec(job["source"], space)
         calls = exercise.plan(7)
