@@ -3,13 +3,13 @@
 Their metadata is nbgrader's, schema version 3: courses that use nbgrader can assign and collect these notebooks.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from hw_xai.show.images import data_uri
 
@@ -17,6 +17,9 @@ from .exercises import EXERCISES
 from .feedback import Language, in_words
 from .judge import Text
 from .questions import Question, letters, load_questions
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _PACKAGE = Path(__file__).parent
 # beside the package in a checkout, inside it once installed
@@ -40,7 +43,9 @@ class Options:
 
 def plain_cell(kind: str, source: str, **nbgrader: object) -> NotebookNode:
     """Return a code or markdown cell; with nbgrader's metadata if any of it is given."""
-    make = nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
+    from nbformat import v4  # late: it takes seconds, and the reports need none of it
+
+    make = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
     cell = make(source)
     if nbgrader:
         whole = {"schema_version": 3, "grade": False, "solution": False, "locked": False, "task": False}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from ..course import Course
+    from ..isolation.sandbox import Sandbox
     from ..journal import Journal
 
 
@@ -78,21 +80,26 @@ def run(options: argparse.Namespace) -> None:
     with Journal(out, new=True) as journal, Log(out) as log:
         students = [one.student for one in intake.submissions]
         again = _regraded(options.regrade, students, journal)
-        course = _course(options, counts, journal)
+        course, ready = _in_a_tier(_course(options, counts, journal), journal)
         journal.keep("course", course_data(course))
         journal.keep("roster", roster_data(roster))
         journal.keep("remarks", intake.remarks)
         journal.again(again)
         log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
-        grade_all(options, intake.submissions, course, journal, log)
+        grade_all(options, intake.submissions, course, journal, log, ready)
         finish(out, course, journal, log)
         absent = len(journal.keys().keys() - set(students))
     if absent:
         print(f"note: {absent} students in {out} are not among these submissions; their results were kept")
 
 
-def grade_all(options: argparse.Namespace, found: Sequence, course: Course, journal: Journal, log) -> None:
-    """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on."""
+def grade_all(
+    options: argparse.Namespace, found: Sequence, course: Course, journal: Journal, log, ready: list[Sandbox]
+) -> None:
+    """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on.
+
+    ready: sandboxes of the course that are open already.
+    """
     from tqdm import tqdm
 
     from ..batch import Batch, Here
@@ -106,10 +113,13 @@ def grade_all(options: argparse.Namespace, found: Sequence, course: Course, jour
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
                     batch.run(found, lambda: There(client, course), threads_of(client), bar)
             else:
-                batch.run(found, lambda: Here(course), options.jobs, bar)
+                batch.run(found, lambda: Here(course, ready), options.jobs, bar)
         except KeyboardInterrupt:
             log.add("stop", reason="interrupted")
             raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
+        finally:
+            for sandbox in ready:  # nothing was left to grade, or a cluster did it
+                sandbox.close()
 
 
 def finish(out: Path, course: Course, journal: Journal, log) -> None:
@@ -160,23 +170,24 @@ def _course(options: argparse.Namespace, counts: dict, journal: Journal) -> Cour
 
     secret = journal.secret if options.seed is None else f"fixed {options.seed}"
     key = {} if options.no_questions else _key(journal)
-    return Course(**counts, isolation=_tier(options, journal), seeds=private_seeds(secret), key=key)
+    tier = "none" if options.i_trust_these_submissions else options.isolation
+    return Course(**counts, isolation=tier, seeds=private_seeds(secret), key=key)
 
 
-def _tier(options: argparse.Namespace, journal: Journal) -> str:
-    """Return the isolation; for "auto" the strongest that works here, found once: a class is graded alike."""
-    from ..isolation.sandbox import Sandbox
+def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
+    """Return the course with its isolation; for "auto" the strongest that works here, found once: a class is graded
+    alike. The sandbox that showed it comes along."""
+    from ..batch import sandbox_of
 
-    if options.i_trust_these_submissions:
-        return "none"
-    if options.isolation != "auto":
-        return options.isolation
-    if not journal.recall("tier"):
-        with Sandbox() as sandbox:
+    ready = []
+    if course.isolation == "auto":
+        if not journal.recall("tier"):
+            ready.append(sandbox := sandbox_of(course))
             journal.keep("tier", sandbox.tier)
             if sandbox.why:
                 print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
-    return journal.recall("tier")
+        course = replace(course, isolation=journal.recall("tier"))
+    return course, ready
 
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:

@@ -11,6 +11,7 @@ which ones winnowing keeps depends on Python's hashes, which are others in every
 import inspect
 import io
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ SHORTEST = 24  # fingerprints that a function must have to be compared
 NEAR = 0.9  # of a student's function that is ours as well
 LONGEST = 20_000  # characters of a function that are read
 REFERENCE = "(our solution)"
+EXERCISE = re.compile(r'^# %%.*\bexercise="(\w+)".*\n((?:(?!# %%).*\n?)*)', re.MULTILINE)  # a cell of a master
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,14 @@ def suspicious_pairs(
 
 def released() -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the stub of every exercise, and our solutions: the library's and, in a checkout, that of the notebook."""
-    import jupytext
-
     from ..cells import MASTERS, stubbed
     from ..exercises import EXERCISES
 
     stubs, ours = {}, {name: [inspect.getsource(row.reference)] for name, row in EXERCISES.items()}
     for master in sorted(MASTERS.glob("[0-9]_*.py")):
-        for cell in jupytext.read(master, fmt="py:percent").cells:
-            if name := cell.metadata.get("exercise"):
-                stubs[name] = stubbed(cell.source, name, list(EXERCISES).index(name) + 1)
-                ours[name].append(cell.source)
+        for name, source in EXERCISE.findall(master.read_text(encoding="utf-8")):
+            stubs[name] = stubbed(source.rstrip(), name, list(EXERCISES).index(name) + 1)
+            ours[name].append(source)
     return stubs, ours
 
 
