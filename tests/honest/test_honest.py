@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from grading.course import Course, private_seeds
 from grading.exercises import EXERCISES
+from grading.grade import grade_exercises
 from grading.intake.submissions import find_submissions, read_submission
+from grading.isolation.sandbox import Limits
 
 HERE = Path(__file__).parent
 CORPUS = runpy.run_path(str(HERE / "corpus.py"))
@@ -59,8 +62,17 @@ def test_slices_alone_give_the_right_outputs(tmp_path):
 
 
 @pytest.mark.slow
-def test_all_slices_of_all_disguises_give_the_right_outputs(tmp_path):
+@pytest.mark.parametrize("tier", ["bubblewrap", "process"])
+def test_all_disguises_have_full_marks_in_a_sandbox(tmp_path, open_sandbox, tier):
     submissions = read(tmp_path, variants=range(5))
     assert len(submissions) == 5 * len(CORPUS["DISGUISES"])
     assert all(set(submission.sources) == set(EXERCISES) for submission in submissions.values())
-    assert wrong({job for submission in submissions.values() for job in submission.sources.items()}) == []
+    jobs = sorted({job for submission in submissions.values() for job in submission.sources.items()})
+    wrong = []
+    with open_sandbox(tier, Limits()) as sandbox:
+        for exercise, source in jobs:
+            course = Course({exercise: 1.0}, seeds=private_seeds("fixed 1", 1), isolation=tier)
+            (part,) = grade_exercises({exercise: source}, course, sandbox)
+            if part.points < 1 or part.isolation != tier:
+                wrong.append((part, source))
+    assert wrong == []
