@@ -60,11 +60,12 @@ def find_submissions(path: str | Path, roster: Roster = NO_ROSTER) -> Intake:
         people.setdefault((student is None, student or owner.id.casefold()), []).append((owner, its))
     newest = [_newest(same) for same in people.values()]
     students = _students([owner for (owner, _), _ in newest], roster)
+    own = {owner.id for (owner, _), _ in newest if safe(owner.id) == owner.id}  # nobody else may come to have it
     found: dict[str, Found] = {}
     for ((owner, its), older), student in zip(newest, students, strict=True):
         if student is None and roster:
             remarks.append(_stranger(owner))
-        student = student or unique(safe(owner.id), [*found, *roster.students])
+        student = student or unique(safe(owner.id), [*found, *roster.students, *(own - {owner.id})])
         found[student] = _found(student, owner, its, [older] if older else [])
     for id in roster.students:
         found.setdefault(id, Found(id, remarks=(NOTHING,)))

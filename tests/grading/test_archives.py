@@ -440,6 +440,17 @@ def test_every_id_becomes_a_safe_name(id):
     assert unique("B01", ["b01", "b01-2"]) == "B01-3"
 
 
+@pytest.mark.parametrize("twin", ["B10.", "b10 ", "\u202eb10"])
+def test_nobody_takes_the_id_of_another_by_an_odd_one(tmp_path, twin):
+    for name, value in ((twin, 1), ("b10", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.ipynb").write_bytes(ipynb(value))
+    alone = read_submission(find_submissions(tmp_path / "b10").submissions[0], []).digest
+    both = {found.student: read_submission(found, []).digest for found in find_submissions(tmp_path).submissions}
+    assert len(both) == 2
+    assert both["b10"] == alone
+
+
 def test_the_digest_is_of_what_was_handed_in(tmp_path):
     for name, value in (("b01", 1), ("b02", 1), ("b03", 3)):
         (tmp_path / name).mkdir()
