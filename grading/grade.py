@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NOT_THERE = Text("there is no such function in what was handed in", "繳交的檔案中沒有這個函式")
 DIED = ("crashed", "out_of_memory")
-JUDGING = threading.Lock()  # the references draw from torch's global random state, which all threads share
+JUDGING = threading.Lock()  # plans and references draw from torch's global random state, which all threads share
 DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do not show in the files
 
 
@@ -79,7 +79,8 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
     if source is None:
         return Graded(name, "not_attempted", 0.0, points, NOT_THERE)
     try:
-        plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
+        with JUDGING:
+            plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
         reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
         if reply.status != "ok":
             return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.tier)

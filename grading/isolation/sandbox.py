@@ -34,6 +34,7 @@ from .tiers import ENVIRONMENT, WAYS, Bubblewrap, Process, Unavailable, Unconfin
 __all__ = ["Limits", "Reply", "Sandbox"]
 
 Tier = Literal["bubblewrap", "process", "none"]
+TRIES = 3  # of an exercise whose template ends, which no student reaches: it is killed from outside
 START_SECONDS, GRACE_SECONDS = 180, 20  # to load the libraries; over the wall clock that the monitor holds
 
 
@@ -75,7 +76,7 @@ class Sandbox:
         """Execute the source, make the calls of its function and return the arrays, or why there are none."""
         rows, blobs = pack_calls(calls)
         request = to_frame({"source": source, "function": function, "calls": rows}, blobs)
-        for attempt in (1, 2):
+        for attempt in range(1, TRIES + 1):
             try:
                 if self._template is None:
                     self._begin(self._works)
@@ -83,8 +84,9 @@ class Sandbox:
                 break
             except (Unavailable, OSError) as error:  # not the student's process: the template or its monitor is gone
                 self.close()
-                if attempt == 2:
-                    return Reply("crashed", Text(f"the grader lost the process twice: {error}", "評分程序兩次中斷"))
+                if attempt == TRIES:
+                    said = f"the grader lost the process {TRIES} times: {error}"
+                    return Reply("crashed", Text(said, f"評分程序中斷了 {TRIES} 次"))
         status, reason, answers = judged(header, message, output, calls, function, self.limits)
         text = plain(output.decode(errors="replace"), self.limits.output_bytes, keep="\n\t")
         return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text)

@@ -113,6 +113,14 @@ def path_finer(model, inputs, target, baselines, n_steps):
     return path_at_once(model, inputs, target, baselines, 4 * n_steps)
 
 
+def path_by_trapezoids(model, inputs, target, baselines, n_steps):
+    alphas = torch.linspace(0, 1, n_steps)
+    points = [(baselines + alpha * (inputs - baselines)).requires_grad_() for alpha in alphas]
+    scores = sum(model(point).gather(1, target[:, None]).sum() for point in points)
+    along = torch.stack(torch.autograd.grad(scores, points))
+    return (inputs - baselines) * torch.trapezoid(along, alphas, dim=0)
+
+
 def path_in_float64(model, inputs, target, baselines, n_steps):
     start, end = baselines.double(), inputs.double()
     result = path_in_a_loop(model.double(), end, target, start, n_steps).numpy()
@@ -129,5 +137,12 @@ SOLUTIONS = {
         saliency_by_hand_in_float64,
     ],
     "smooth_grad": [smooth_in_a_loop, smooth_in_one_tensor, smooth_row_by_row, smooth_with_numpy],
-    "integrated_gradients": [path_in_a_loop, path_at_once, path_by_captum, path_finer, path_in_float64],
+    "integrated_gradients": [
+        path_in_a_loop,
+        path_at_once,
+        path_by_captum,
+        path_finer,
+        path_by_trapezoids,
+        path_in_float64,
+    ],
 }
