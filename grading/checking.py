@@ -1,17 +1,19 @@
 """`check("saliency", saliency)` in a notebook: is it right, and if not, which mistake is it?"""
 
+import dis
 import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 from torch import Tensor, nn
 
 from .calls import objects_of, outputs_of
 from .exercises import EXERCISES
 from .feedback import Language, as_html, lines_of
-from .judge import Exercise, Text, Verdict, judge
+from .judge import EXPLAINERS, Exercise, Text, Verdict, judge
 from .misconceptions import MISCONCEPTIONS
 
 PUBLIC_SEEDS = (0, 1, 2)  # the grader takes others
@@ -85,7 +87,7 @@ def _judged(name: str, exercise: Exercise, function: Callable, seed: int) -> Ver
     except Exception as error:
         return Verdict(False, _raised(error), _hint_at(error))
     verdict = judge(exercise, MISCONCEPTIONS.get(name, ()), calls, answers)
-    notes = (note for objects in given if (note := left_behind(objects)))
+    notes = (note for note in (borrowed(function), *map(left_behind, given)) if note)
     return replace(verdict, hint=next(notes, verdict.hint)) if verdict.passed else verdict
 
 
@@ -96,6 +98,19 @@ def left_behind(objects: Mapping[str, object]) -> Text | None:
         return HOOK_LEFT
     if any(isinstance(value, Tensor) and value.requires_grad for value in objects.values()):
         return ASKED_OF_THE_CALLER
+    return None
+
+
+def borrowed(function: Callable) -> Text | None:
+    """Say which library of explanations a function uses: the grader has none, for the homework is to write it."""
+    code, known = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    used = [known[name] for name in getattr(code, "co_names", ()) if name in known]
+    modules = [value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "") for value in used]
+    modules += [one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME"] if code else []
+    for root in (str(module).partition(".")[0] for module in modules):
+        if root in EXPLAINERS:
+            en = f"but the grader has no {root}: write it with torch alone"
+            return Text(en, f"不過評分時沒有 {root}：請只用 torch 完成")
     return None
 
 

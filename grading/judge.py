@@ -13,6 +13,9 @@ import numpy as np
 
 from .calls import Call, answers_to
 
+# libraries that do the homework: where it is graded there are none
+EXPLAINERS = ("hw_xai", "captum", "lime", "pytorch_grad_cam", "quantus", "shap", "torchcam", "zennit")
+
 
 class Text(NamedTuple):
     """A sentence in both languages of the homework."""

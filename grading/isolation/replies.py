@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ..calls import Call, from_frame
-from ..judge import Text
+from ..judge import EXPLAINERS, Text
 from .confine import Limits
 
 Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted"]
@@ -17,7 +17,6 @@ ALONE = (
     "; each notebook stands alone: what another one defines is not there",
     "；每份筆記本各自獨立，看不到其他筆記本的定義",
 )
-EXPLAINERS = ("hw_xai", "captum", "lime", "pytorch_grad_cam", "quantus", "shap", "torchcam", "zennit")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import captum.attr
 import numpy as np
 import pytest
 import torch
+from captum.attr import Saliency
 
 from grading.checking import check
 from grading.misconceptions import MISCONCEPTIONS
@@ -180,6 +182,28 @@ def leaves_its_hook(model, inputs, layer, channel):
     layer.register_forward_hook(lambda module, given, output: seen.append(output))
     model(inputs)
     return seen[0][:, [channel]]
+
+
+def with_a_library(model, inputs, target):
+    return captum.attr.Saliency(model).attribute(inputs, target)
+
+
+def with_its_class(model, inputs, target):
+    return Saliency(model).attribute(inputs, target)
+
+
+def imported_inside(model, inputs, target):
+    from captum.attr import Saliency
+
+    return Saliency(model).attribute(inputs, target)
+
+
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
+@pytest.mark.parametrize("function", [with_a_library, with_its_class, imported_inside])
+def test_a_library_that_the_grader_has_not_is_a_note(function):
+    found = check("saliency", function, language="en")
+    assert found.passed
+    assert "the grader has no captum" in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from grading.course import Course, private_seeds
 from grading.exercises import EXERCISES
 from grading.grade import grade_exercises
 from grading.intake.submissions import find_submissions, read_submission
-from grading.isolation.replies import EXPLAINERS
 from grading.isolation.sandbox import Limits
+from grading.judge import EXPLAINERS
 
 HERE = Path(__file__).parent
 CORPUS = runpy.run_path(str(HERE / "corpus.py"))
