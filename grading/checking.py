@@ -4,9 +4,9 @@ import dis
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from torch import Tensor, nn
 
@@ -63,13 +63,13 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
         raise ValueError(f'`name` must be an exercise, got "{name}".{nearest(name, EXERCISES)}')
     exercise = EXERCISES[name]
     language = language or os.environ.get("HW_XAI_LANGUAGE", "both")
-    start = time.perf_counter()
+    seconds = 0.0
     for seed in PUBLIC_SEEDS:
-        verdict = _judged(name, exercise, function, seed)  # a right one has a note in its hint, or none
+        verdict, spent = _judged(name, exercise, function, seed)  # a right one has a note in its hint, or none
+        seconds += spent
         if not verdict.passed:
             break
     else:
-        seconds = time.perf_counter() - start
         verdict = replace(verdict, reason=Text(f"right ({seconds:.1f} s)", f"正確（{seconds:.1f} 秒）"))
     checked = Checked(exercise, verdict, language)
     if os.environ.get("NBGRADER_EXECUTION") and not checked.passed:
@@ -77,18 +77,21 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
     return checked
 
 
-def _judged(name: str, exercise: Exercise, function: Callable, seed: int) -> Verdict:
+def _judged(name: str, exercise: Exercise, function: Callable, seed: int) -> tuple[Verdict, float]:
+    """Return the verdict, and how many seconds the function itself took."""
     calls = exercise.plan(seed)
     given = [objects_of(call) for call in calls]
+    start = time.perf_counter()
     try:
         answers = [outputs_of(function, objects, call.times) for objects, call in zip(given, calls, strict=True)]
     except NotImplementedError as error:
-        return Verdict(False, Text(f"not written yet: {error}", f"尚未完成：{error}"))
+        return Verdict(False, Text(f"not written yet: {error}", f"尚未完成：{error}")), 0.0
     except Exception as error:
-        return Verdict(False, _raised(error), _hint_at(error))
+        return Verdict(False, _raised(error), _hint_at(error)), 0.0
+    seconds = time.perf_counter() - start
     verdict = judge(exercise, MISCONCEPTIONS.get(name, ()), calls, answers)
     notes = (note for note in (borrowed(function), *map(left_behind, given)) if note)
-    return replace(verdict, hint=next(notes, verdict.hint)) if verdict.passed else verdict
+    return (replace(verdict, hint=next(notes, verdict.hint)) if verdict.passed else verdict), seconds
 
 
 def left_behind(objects: Mapping[str, object]) -> Text | None:
@@ -102,16 +105,26 @@ def left_behind(objects: Mapping[str, object]) -> Text | None:
 
 
 def borrowed(function: Callable) -> Text | None:
-    """Say which library of explanations a function uses: the grader has none, for the homework is to write it."""
-    code, known = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    used = [known[name] for name in getattr(code, "co_names", ()) if name in known]
-    modules = [value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "") for value in used]
-    modules += [one.argval for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME"] if code else []
-    for root in (str(module).partition(".")[0] for module in modules):
+    """Say which library of explanations a function itself names: the grader has none, the homework is to write it."""
+    known = getattr(function, "__globals__", {})
+    for how, name in _reads(getattr(function, "__code__", None)):
+        value = None if how == "IMPORT_NAME" else known.get(name)
+        module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        root = str(name if how == "IMPORT_NAME" else module).partition(".")[0]
         if root in EXPLAINERS:
             en = f"but the grader has no {root}: write it with torch alone"
             return Text(en, f"不過評分時沒有 {root}：請只用 torch 完成")
     return None
+
+
+def _reads(code: CodeType | None) -> Iterator[tuple[str, str]]:
+    """Yield how and which global names and modules a function and those inside it read."""
+    for one in dis.get_instructions(code) if code else ():
+        if one.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
+            yield one.opname, one.argval
+    for inner in code.co_consts if code else ():
+        if isinstance(inner, CodeType):
+            yield from _reads(inner)
 
 
 def _hint_at(error: Exception) -> Text:

@@ -106,7 +106,8 @@ def _run(source: str, name: str, calls: Sequence[Call], sandbox: Sandbox) -> Rep
     """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor."""
     reply = sandbox.run(source, name, calls)
     starved = reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
-    return sandbox.run(source, name, calls) if reply.status in DIED or starved else reply
+    again = starved or (reply.status in DIED and not reply.lost)
+    return sandbox.run(source, name, calls) if again else reply
 
 
 def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:

@@ -84,7 +84,7 @@ def from_data(data: dict) -> Result:
         if row.get("picture"):
             row["picture"] = Picture(**row["picture"])
         if "chosen" in row:
-            row["chosen"] = tuple(row["chosen"])
+            row["chosen"] = tuple(map(str, row["chosen"] or ()))
         return row
 
     return Result(

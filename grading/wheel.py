@@ -20,7 +20,7 @@ def kit_wheel() -> tuple[str, bytes]:
         file.relative_to(ROOT).as_posix(): file.read_bytes()
         for package in PACKAGES
         for file in sorted((ROOT / package).rglob("*"))
-        if file.is_file() and not {"__pycache__", "data", "notebooks"}.intersection(file.relative_to(ROOT).parts)
+        if file.is_file() and "__pycache__" not in file.parts and _is_code(file.relative_to(ROOT / package))
     }
     about = f"hw_xai-{its.version}.dist-info"
     files[f"{about}/METADATA"] = _text(its, "METADATA")
@@ -43,6 +43,10 @@ def pins(extra: str) -> str:
             except PackageNotFoundError:  # of another system
                 continue
     return "".join(lines)
+
+
+def _is_code(file: Path) -> bool:
+    return file.parts[0] not in ("data", "notebooks")
 
 
 def _text(its: Distribution, name: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,16 +72,17 @@ def run(options: argparse.Namespace) -> None:
     from ..roster import NO_ROSTER, read_roster, roster_data
 
     torch.set_num_threads(1)  # each thread here supervises one submission
-    counts = rules(options)  # a mistake is told before the submissions are read
+    given = rules(options)  # a mistake is told before the submissions are read
     roster = read_roster(options.roster) if options.roster else NO_ROSTER
     intake = find_submissions(Path(options.submissions), roster)
     for remark in intake.remarks:
         print(f"note: {remark.en}")
     out = Path(options.out)
-    with Journal(out, new=True) as journal, Log(out) as log:
+    with Journal(out, new=True) as journal, Log(out) as log, ExitStack() as stack:
         students = [one.student for one in intake.submissions]
         again = _regraded(options.regrade, students, journal)
-        course, ready = _in_a_tier(_course(options, counts, journal), journal)
+        course, ready = _in_a_tier(_course(options, given, journal), journal)
+        stack.callback(_close, ready)
         journal.keep("course", course_data(course))
         journal.keep("roster", roster_data(roster))
         journal.keep("remarks", intake.remarks)
@@ -110,6 +112,7 @@ def grade_all(
             if options.dask:
                 from ..cluster import There, connected, threads_of
 
+                _close(ready)
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
                     batch.run(found, lambda: There(client, course), threads_of(client), bar)
             else:
@@ -117,9 +120,6 @@ def grade_all(
         except KeyboardInterrupt:
             log.add("stop", reason="interrupted")
             raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
-        finally:
-            for sandbox in ready:  # nothing was left to grade, or a cluster did it
-                sandbox.close()
 
 
 def finish(out: Path, course: Course, journal: Journal, log) -> None:
@@ -165,13 +165,13 @@ def rules(options: argparse.Namespace) -> dict:
     }
 
 
-def _course(options: argparse.Namespace, counts: dict, journal: Journal) -> Course:
+def _course(options: argparse.Namespace, given: dict, journal: Journal) -> Course:
     from ..course import Course, private_seeds
 
     secret = journal.secret if options.seed is None else f"fixed {options.seed}"
     key = {} if options.no_questions else _key(journal)
     tier = "none" if options.i_trust_these_submissions else options.isolation
-    return Course(**counts, isolation=tier, seeds=private_seeds(secret), key=key)
+    return Course(**given, isolation=tier, seeds=private_seeds(secret), key=key)
 
 
 def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
@@ -188,6 +188,13 @@ def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]
                 print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
         course = replace(course, isolation=journal.recall("tier"))
     return course, ready
+
+
+def _close(ready: list[Sandbox]) -> None:
+    """Close the sandboxes that nobody took."""
+    with suppress(IndexError):
+        while True:
+            ready.pop().close()
 
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:

@@ -43,6 +43,7 @@ class Statement:
     calls: frozenset[str]  # names that it calls when it runs
     writes: frozenset[str]  # names that it declares global and binds once it is called
     certain: bool  # whether it binds in any case: then what stood there before is gone
+    guard: bool  # an `if __name__ == "__main__"`: a script's own use of what stands above it
     cell: int = 0
 
 
@@ -93,6 +94,7 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> str:
         if wanted == name and runner is None:
             places = [i for i in places if wraps(i)]
         places = [i for i in places if i != runner]  # what a statement binds it does not read
+        places = [i for i in places if not statements[i].guard] or places  # for what is defined nowhere else
         steps += len(places) // 16  # each is looked at
         found = _reaching(wanted, places, end if runner is None else runner, statements)
         unresolved |= not found
@@ -200,6 +202,7 @@ def _statement(node: ast.stmt, text: str) -> Statement:
         _kind(node),
         *map(frozenset, (binds, changes - binds, now | (changes - binds), later, calls, writes)),
         _is_certain(node),
+        _is_guard(node),
     )
 
 
@@ -252,6 +255,10 @@ def _is_certain(node: ast.stmt) -> bool:
         case ast.Assign() | ast.AnnAssign() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return True
     return isinstance(node, ast.ImportFrom)
+
+
+def _is_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and any(isinstance(p, ast.Name) and p.id == "__name__" for p in ast.walk(node.test))
 
 
 def _kind(node: ast.stmt) -> Kind:

@@ -1,9 +1,11 @@
 """The template's memory in huge pages: a fork copies the table of its pages, which is most of what a fork costs.
 
-Linux from 6.1, and where it allows huge pages; elsewhere nothing happens. Known to the sandbox.
+Linux from 6.1; elsewhere nothing happens. Known to the sandbox.
 """
 
 import ctypes
+import errno
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -14,19 +16,23 @@ SIZE, COLLAPSE = 2**21, 25
 
 def use_huge_pages() -> None:
     """Collapse the heap and what the libraries keep in variables: there is no /proc to look up the rest."""
+    if sys.platform != "linux":
+        return
     for start, end in _variables():
         for place in range(-(-start // SIZE) * SIZE, end - SIZE + 1, SIZE):
-            with suppress(OSError):
-                _collapse(place)
-    with suppress(AttributeError, OSError):  # another system, or an older kernel; at last, what lies below the heap
-        place = libc.sbrk(0) // SIZE * SIZE
-        while True:
-            place -= SIZE
             _collapse(place)
+    place = libc.sbrk(0) // SIZE * SIZE - SIZE
+    while _collapse(place) != errno.ENOMEM:  # below the heap there is nothing
+        place -= SIZE
 
 
-def _collapse(place: int) -> None:
-    libc.madvise(ctypes.c_void_p(place), SIZE, COLLAPSE)
+def _collapse(place: int) -> int:
+    """Return 0, or why the kernel would not."""
+    try:
+        libc.madvise(ctypes.c_void_p(place), SIZE, COLLAPSE)
+    except OSError as error:
+        return error.errno
+    return 0
 
 
 class _Segment(ctypes.Structure):

@@ -30,6 +30,7 @@ class Reply:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     output: str = ""
+    lost: bool = False
 
 
 _HEADER = re.compile(

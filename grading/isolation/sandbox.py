@@ -4,7 +4,7 @@ Covers, in the tier "bubblewrap": a student's code sees no network, no process, 
 scipy, scikit-learn, Pillow, matplotlib and what they need) and an empty folder /tmp that goes with it; no reference
 solution, expected value or key is in the sandbox; time, memory, files, processes and output are limited; each exercise
 begins in a fresh process, and whatever it started ends with it. What comes back is a message of numbers and names, read
-here byte by byte: it can make the exercise fail, nothing else.
+byte by byte (replies.py): it can make the exercise fail, nothing else.
 The tier "process", for machines without namespaces: the same but for what it shares with the machine. Landlock forbids
 all files but the libraries, seccomp forbids processes, sockets, signals and writing; `why` says what is missing.
 The tier "none" limits time and memory. It contains nobody.
@@ -34,7 +34,7 @@ from .tiers import ENVIRONMENT, WAYS, Bubblewrap, Process, Unavailable, Unconfin
 __all__ = ["Limits", "Reply", "Sandbox"]
 
 Tier = Literal["bubblewrap", "process", "none"]
-TRIES = 3  # of an exercise whose template ends, which no student reaches: it is killed from outside
+TRIES = 3  # of an exercise whose template or monitor ends: killed from outside, or for want of memory
 START_SECONDS, GRACE_SECONDS = 180, 20  # to load the libraries; over the wall clock that the monitor holds
 
 
@@ -86,7 +86,7 @@ class Sandbox:
                 self.close()
                 if attempt == TRIES:
                     said = f"the grader lost the process {TRIES} times: {error}"
-                    return Reply("crashed", Text(said, f"評分程序中斷了 {TRIES} 次"))
+                    return Reply("crashed", Text(said, f"評分程序中斷了 {TRIES} 次"), lost=True)
         status, reason, answers = judged(header, message, output, calls, function, self.limits)
         text = plain(output.decode(errors="replace"), self.limits.output_bytes, keep="\n\t")
         return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text)

@@ -104,7 +104,7 @@ class Process:
         self.missing = [] if self.program else ["no libseccomp: system calls are not forbidden"]
         if not self.users and not (version and self.program):
             raise Unavailable("an ordinary user needs Landlock and libseccomp for it, root does not")
-        if not version and _open_to_all([str(Path(__file__))]):
+        if not version and _open_to_all([str(GRADING / "key.py")]):
             raise Unavailable("without Landlock students could read the solutions: put the kit into a 0700 folder")
         if not version:
             self.missing.append("no Landlock: students' code can read what every user of this machine can read")

@@ -152,7 +152,7 @@ def _points(yours: np.ndarray, expected: np.ndarray) -> Points:
     scale = PLANE / ((high - low).max() or 1)
     places = np.round((both - low) * scale, 1)
     mine, theirs = ([(x, y) for x, y in rows] for rows in places.tolist())
-    origin, size = (tuple(row) for row in np.round(np.stack([-low, high - low]) * scale, 1).tolist())
+    origin, size = (tuple(row) for row in (np.round(np.stack([-low, high - low]) * scale, 1) + 0.0).tolist())
     return Points(mine, theirs, origin, size, len(yours))
 
 

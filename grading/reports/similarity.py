@@ -27,7 +27,7 @@ SHORTEST = 24  # fingerprints that a function must have to be compared
 NEAR = 0.9  # of a student's function that is ours as well
 LONGEST = 20_000  # characters of a function that are read
 REFERENCE = "(our solution)"
-EXERCISE = re.compile(r'^# %%.*\bexercise="(\w+)".*\n((?:(?!# %%).*\n?)*)', re.MULTILINE)  # a cell of a master
+MASTER_CELL = re.compile(r'^# %%.*\bexercise="(\w+)".*\n((?:(?!# %%).*\n?)*)', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def suspicious_pairs(
 
 
 def released() -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the stub of every exercise, and our solutions: the library's and, in a checkout, that of the notebook."""
+    """Return the stub of every exercise, and our solutions: the library's and that of the notebook."""
     from ..cells import MASTERS, stubbed
     from ..exercises import EXERCISES
 
     stubs, ours = {}, {name: [inspect.getsource(row.reference)] for name, row in EXERCISES.items()}
     for master in sorted(MASTERS.glob("[0-9]_*.py")):
-        for name, source in EXERCISE.findall(master.read_text(encoding="utf-8")):
+        for name, source in MASTER_CELL.findall(master.read_text(encoding="utf-8")):
             stubs[name] = stubbed(source.rstrip(), name, list(EXERCISES).index(name) + 1)
             ours[name].append(source)
     return stubs, ours

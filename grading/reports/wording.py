@@ -53,12 +53,12 @@ def plain(text: object, longest: int = LONGEST_TEXT) -> str:
 
     One line also because the sentences hold messages of the students' own errors, which may be formatted to deceive.
     """
-    return _plain(str(text), longest)
+    return _plain(str(text)[: 4 * longest], longest)
 
 
 @lru_cache(maxsize=2**14)  # each page cleans what it is given, and most sentences are those of many students
 def _plain(text: str, longest: int) -> str:
-    text = " ".join(text[: 4 * longest].split())
+    text = " ".join(text.split())
     text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in TURNING else c for c in text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
@@ -91,7 +91,7 @@ def complaints_of(questions: Iterable[Answered]) -> list[Text]:
 
 def _cleaned(part: Graded | Answered) -> Graded | Answered:
     """Clean every text of an exercise or question: the names too, for a journal may have been edited."""
-    made = {Text: cleaned_text, str: plain}
+    made = {Text: cleaned_text, str: plain, tuple: lambda row: tuple(map(plain, row))}
     return replace(part, **{k: made[type(v)](v) for k, v in vars(part).items() if type(v) in made})
 
 

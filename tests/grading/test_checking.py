@@ -192,6 +192,10 @@ def with_its_class(model, inputs, target):
     return Saliency(model).attribute(inputs, target)
 
 
+def in_a_lambda(model, inputs, target):
+    return (lambda x: Saliency(model).attribute(x, target))(inputs)
+
+
 def imported_inside(model, inputs, target):
     from captum.attr import Saliency
 
@@ -199,7 +203,7 @@ def imported_inside(model, inputs, target):
 
 
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
-@pytest.mark.parametrize("function", [with_a_library, with_its_class, imported_inside])
+@pytest.mark.parametrize("function", [with_a_library, with_its_class, in_a_lambda, imported_inside])
 def test_a_library_that_the_grader_has_not_is_a_note(function):
     found = check("saliency", function, language="en")
     assert found.passed
@@ -219,6 +223,18 @@ def test_what_a_right_answer_leaves_behind_is_a_note_under_it(name, function, wo
     first, note = repr(found).splitlines()
     assert "right (" in first
     assert words in note
+
+
+def test_a_method_called_as_a_librarys_function_makes_no_note(monkeypatch):
+    monkeypatch.setitem(globals(), "sum", Saliency)
+    monkeypatch.setitem(globals(), "lime", Saliency)
+    assert check("saliency", with_methods, language="en").verdict.hint.en == ""
+
+
+def with_methods(model, inputs, target):
+    x = inputs.clone().requires_grad_()
+    x.lime = model(x).gather(1, target[:, None]).sum()
+    return torch.autograd.grad(x.lime, x)[0].abs()
 
 
 def test_nothing_left_behind_makes_no_note():

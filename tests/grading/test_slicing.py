@@ -212,3 +212,9 @@ def test_magics_are_taken_out(cell, python):
 def test_a_cell_of_thousands_of_magics_costs_nothing():
     with pytest.raises(SyntaxError, match="too many magics"):
         python_of("!ls\n" * 20_000)
+
+
+def test_what_a_script_does_for_itself_is_left_out_unless_nothing_else_defines_it():
+    guard = 'if __name__ == "__main__":\n    n = int(input())\n    def g(x): return x'
+    assert lines("n = 5", guard, "def f(x):\n    return x + n") == ["n = 5", "def f(x):", "    return x + n"]
+    assert lines(guard, F) == [*guard.splitlines(), *F.splitlines()]
