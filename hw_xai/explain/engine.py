@@ -231,6 +231,11 @@ class Watch(TorchDispatchMode):
         self.alive: dict[int, int] = {}
         self.total = self.most = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would import its compiler, for seconds, to keep it out of here; under a mode it stays out by itself."""
+        return False
+
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         given = {storage._cdata for storage in _storages(args)}  # a view and an in-place result are nothing new
