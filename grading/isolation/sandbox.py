@@ -55,8 +55,7 @@ class Sandbox:
         for name in ("bubblewrap", "process") if tier == "auto" else (tier,):
             for way in WAYS[name]:
                 try:
-                    self._begin(way)
-                    self._ask(_PROBE)
+                    self._try(way)
                 except (Unavailable, OSError) as error:
                     self.close()
                     if f"{name}: {error}" not in reasons:
@@ -104,6 +103,18 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _try(self, way: type) -> None:
+        """Begin and run an exercise; again where the process is lost, for somebody may have killed it."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                self._begin(way)
+                self._ask(_PROBE)
+                return
+            except _Lost:
+                self.close()
+                if attempt == TRIES:
+                    raise
+
     def _begin(self, way: type) -> None:
         self._way = way()
         self._template = _Template(self._way, self.limits)
@@ -116,6 +127,10 @@ class Sandbox:
 
 
 _PROBE = to_frame({"source": "def f(): return 1.0", "function": "f", "calls": []})
+
+
+class _Lost(Unavailable):
+    """The template ended."""
 
 
 class _Template:
@@ -157,7 +172,7 @@ class _Template:
         except TimeoutError:
             raise Unavailable("the template did not answer in time") from None
         except (OSError, EOFError, ValueError):
-            raise Unavailable(self._last_words()) from None
+            raise _Lost(self._last_words()) from None
 
     def _receive(self, size: int, deadline: float) -> bytes:
         data = bytearray()

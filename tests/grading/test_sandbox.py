@@ -543,6 +543,21 @@ def test_a_killed_template_begins_anew(sandbox):
     assert sandbox._template.process.pid != first.pid
 
 
+def test_a_sandbox_killed_while_it_begins_begins_anew(open_sandbox, monkeypatch):
+    killed = []
+
+    def begun(self: Sandbox, way: type, begin=Sandbox._begin) -> None:
+        begin(self, way)
+        if not killed:
+            killed.append(self._template.process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(Sandbox, "_begin", begun)
+    with open_sandbox("bubblewrap", LIMITS) as box:
+        assert killed
+        assert honest(box)
+
+
 @pytest.mark.slow
 def test_a_template_killed_amid_an_exercise_costs_one_retry(sandbox):
     threading.Timer(1, os.kill, (sandbox._template.process.pid, signal.SIGKILL)).start()
