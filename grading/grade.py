@@ -82,6 +82,8 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
         with JUDGING:
             plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
         reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
+        if reply.lost:  # no student reaches the processes that were lost: no zero, and the next run tries again
+            return Graded(name, "not_graded", 0.0, points, reply.reason, isolation=sandbox.tier)
         if reply.status != "ok":
             return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.tier)
         verdict = _verdict(name, plans, reply)

@@ -22,7 +22,7 @@ ALONE = (
 @dataclass(frozen=True)
 class Reply:
     """How one exercise ended. reason: for the student; answers: only for "ok", one list a call; output: what the code
-    printed, cut, as untrusted as the rest."""
+    printed, cut, as untrusted as the rest; lost: the grader's own processes ended, and nothing is known."""
 
     status: Status
     reason: Text
