@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,7 +37,9 @@ class Box:
             return Reply(said, Text("why", "為何"))
         if isinstance(said, Exception):
             raise said
-        return SimpleNamespace(status="ok", reason=None, answers=[answers_to(said, call) for call in calls])
+        if isinstance(said, Reply):
+            return said
+        return Reply("ok", Text("", ""), [answers_to(said, call) for call in calls])
 
 
 def submission(**more) -> Submission:
@@ -84,6 +85,13 @@ def test_who_got_no_processor_beside_a_neighbour_s_threads_gets_another_chance(c
     late = [Reply("timeout", Text("late", "逾時"), seconds=30.0, cpu_seconds=cpu_seconds)]
     run, box.run = box.run, lambda *asked: late.pop() if late else run(*asked)
     assert grade(submission(), COURSE, box).exercises[0].status == status
+
+
+def test_what_the_grader_lost_is_no_zero_and_not_run_again():
+    box = Box(cosine_similarity=Reply("crashed", Text("lost", "中斷"), lost=True))
+    first, second = grade(submission(), COURSE, box).exercises
+    assert (first.status, first.reason.en, second.status) == ("not_graded", "lost", "passed")
+    assert len(box.asked) == 2
 
 
 def test_no_source_was_not_attempted_and_nothing_runs():

@@ -142,16 +142,16 @@ class Box:
         pass
 
     def run(self, source, function, calls):
-        from types import SimpleNamespace
-
         from grading.calls import answers_to
         from grading.exercises import EXERCISES
+        from grading.isolation.sandbox import Reply
+        from grading.judge import Text
 
         if self.error:
             raise self.error
         self.asked += 1
         answers = [answers_to(EXERCISES[function].reference, call) for call in calls]
-        return SimpleNamespace(status="ok", reason=None, answers=answers)
+        return Reply("ok", Text("", ""), answers)
 
 
 @pytest.fixture
