@@ -106,23 +106,26 @@ def left_behind(objects: Mapping[str, object]) -> Text | None:
 
 def borrowed(function: Callable) -> Text | None:
     """Say which library of explanations a function itself names: the grader has none, the homework is to write it."""
-    known = getattr(function, "__globals__", {})
-    for how, name in _reads(getattr(function, "__code__", None)):
-        value = None if how == "IMPORT_NAME" else known.get(name)
-        module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        root = str(name if how == "IMPORT_NAME" else module).partition(".")[0]
+    code, known = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    for how, name in _reads(code) if code else ():
+        module = name if how == "IMPORT_NAME" else _module_of(known.get(name))
+        root = str(module).partition(".")[0]
         if root in EXPLAINERS:
             en = f"but the grader has no {root}: write it with torch alone"
             return Text(en, f"不過評分時沒有 {root}：請只用 torch 完成")
     return None
 
 
-def _reads(code: CodeType | None) -> Iterator[tuple[str, str]]:
+def _module_of(value: object) -> object:
+    return value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+
+
+def _reads(code: CodeType) -> Iterator[tuple[str, str]]:
     """Yield how and which global names and modules a function and those inside it read."""
-    for one in dis.get_instructions(code) if code else ():
+    for one in dis.get_instructions(code):
         if one.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
             yield one.opname, one.argval
-    for inner in code.co_consts if code else ():
+    for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _reads(inner)
 

@@ -82,8 +82,6 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
         with JUDGING:
             plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
         reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
-        if reply.lost:  # no student reaches the processes that were lost: no zero, and the next run tries again
-            return Graded(name, "not_graded", 0.0, points, reply.reason, isolation=sandbox.tier)
         if reply.status != "ok":
             return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.tier)
         verdict = _verdict(name, plans, reply)
@@ -108,8 +106,7 @@ def _run(source: str, name: str, calls: Sequence[Call], sandbox: Sandbox) -> Rep
     """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor."""
     reply = sandbox.run(source, name, calls)
     starved = reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
-    again = starved or (reply.status in DIED and not reply.lost)
-    return sandbox.run(source, name, calls) if again else reply
+    return sandbox.run(source, name, calls) if reply.status in DIED or starved else reply
 
 
 def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:

@@ -27,13 +27,13 @@ def score(answers: object, key: Key, variant: int = 0, partial: bool = False) ->
 
 def marked(answers: object, variant: int = 0) -> dict[str, tuple[str, ...]]:
     """Return question -> the names of the options that were chosen, for those that can be read."""
-    read = {name: _read(question, answers, variant) for name, question in load_questions().items()}
+    read = _read_all(answers, variant)
     return {name: tuple(sorted(found)) for name, found in read.items() if isinstance(found, frozenset)}
 
 
 def complaints(answers: object, variant: int = 0) -> dict[str, Text]:
     """Return question -> a sentence about an answer that is missing or cannot be read."""
-    read = {name: _read(question, answers, variant) for name, question in load_questions().items()}
+    read = _read_all(answers, variant)
     return {name: found for name, found in read.items() if isinstance(found, Text)}
 
 
@@ -42,6 +42,10 @@ def _share(question: Question, read: frozenset[str], right: frozenset[str], part
         return float(read == right)
     decisions = [(option in read) == (option in right) for option in question.options]
     return max(0.0, 2 * sum(decisions) / len(decisions) - 1)
+
+
+def _read_all(answers: object, variant: int) -> dict[str, frozenset[str] | Text]:
+    return {name: _read(question, answers, variant) for name, question in load_questions().items()}
 
 
 def _read(question: Question, answers: object, variant: int) -> frozenset[str] | Text:

@@ -12,7 +12,7 @@ from ..calls import Call, from_frame
 from ..judge import EXPLAINERS, Text
 from .confine import Limits
 
-Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted"]
+Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 ALONE = (
     "; each notebook stands alone: what another one defines is not there",
     "；每份筆記本各自獨立，看不到其他筆記本的定義",
@@ -22,7 +22,7 @@ ALONE = (
 @dataclass(frozen=True)
 class Reply:
     """How one exercise ended. reason: for the student; answers: only for "ok", one list a call; output: what the code
-    printed, cut, as untrusted as the rest; lost: the grader's own processes ended, and nothing is known."""
+    printed, cut, as untrusted as the rest. "not_graded": the grader's own processes ended, and nothing is known."""
 
     status: Status
     reason: Text
@@ -30,7 +30,6 @@ class Reply:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     output: str = ""
-    lost: bool = False
 
 
 _HEADER = re.compile(

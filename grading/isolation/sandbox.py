@@ -85,7 +85,7 @@ class Sandbox:
                 self.close()
                 if attempt == TRIES:
                     said = f"not graded: the grader lost its process {TRIES} times, which is not your mistake ({error})"
-                    return Reply("crashed", Text(said, f"尚未評分：評分程序中斷了 {TRIES} 次，這不是你的錯"), lost=True)
+                    return Reply("not_graded", Text(said, f"尚未評分：評分程序中斷了 {TRIES} 次，這不是你的錯"))
         status, reason, answers = judged(header, message, output, calls, function, self.limits)
         text = plain(output.decode(errors="replace"), self.limits.output_bytes, keep="\n\t")
         return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text)

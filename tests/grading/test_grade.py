@@ -88,7 +88,7 @@ def test_who_got_no_processor_beside_a_neighbour_s_threads_gets_another_chance(c
 
 
 def test_what_the_grader_lost_is_no_zero_and_not_run_again():
-    box = Box(cosine_similarity=Reply("crashed", Text("lost", "中斷"), lost=True))
+    box = Box(cosine_similarity=Reply("not_graded", Text("lost", "中斷")))
     first, second = grade(submission(), COURSE, box).exercises
     assert (first.status, first.reason.en, second.status) == ("not_graded", "lost", "passed")
     assert len(box.asked) == 2
