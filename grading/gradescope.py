@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hw_xai.files import atomic, zipped
 
-from .course import Course, course_data, course_from
-from .feedback import in_words
 from .intake.archives import files_at
-from .intake.layouts import ids_of, safe
 from .intake.submissions import Found, read_submission
-from .judge import Text
-from .results import Graded, Result
+from .platforms.layouts import ids_of, safe
+from .running.rules import Course, course_data, course_from
+from .verdict.feedback import in_words
+from .verdict.results import Graded, Result
 from .wheel import kit_wheel, pins
+from .words import Text
 
 if TYPE_CHECKING:
     from .isolation.sandbox import Sandbox
@@ -188,8 +188,8 @@ def plan_from(data: dict) -> Plan:
 
 def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
     """Return the result of the submission in a folder like Gradescope's. deadline: of the monotonic clock."""
-    from .batch import sandbox_of
-    from .grade import completed
+    from .running.batch import sandbox_of
+    from .running.grade import completed
 
     about = _metadata(home / "submission_metadata.json")
     found, listed = _found(home / "submission", about, plan)
@@ -208,7 +208,7 @@ def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
 
 def _exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox, deadline: float) -> Iterator[Graded]:
     """Grade one exercise after another while there is time for it to be run twice, as it is where its process dies."""
-    from .grade import grade_exercises
+    from .running.grade import grade_exercises
 
     for name, points in course.points.items():
         if name in sources and time.monotonic() + 2 * course.wall > deadline:

@@ -18,9 +18,9 @@
 import torch
 
 from hw_xai.show import compare
-from hw_xai.vision.models import load
+from hw_xai.vision.dishes.synthetic import SyntheticFood11
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
-from hw_xai.vision.synthetic import SyntheticFood11
 
 model = load("foodnet-synthetic")
 dishes = SyntheticFood11(11, size=128, seed=7, transform=preprocessing())

@@ -17,9 +17,9 @@
 import torch
 
 from hw_xai.show import compare, pictures
-from hw_xai.vision.models import load
+from hw_xai.vision.dishes.synthetic import SyntheticFood11
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
-from hw_xai.vision.synthetic import SyntheticFood11
 
 model = load("foodnet-synthetic")
 dishes = SyntheticFood11(11, size=128, seed=7, transform=preprocessing())
@@ -289,7 +289,9 @@ with torch.no_grad():
     second = model(inputs).topk(2, dim=1).indices[:, 1]  # the class that comes next
 maps = {f"layer {i}": grad_cam(model, inputs, target, model.features[i]) for i in (5, 11, 14)}
 maps["second class"] = grad_cam(model, inputs, second, model.features[14])
-compare(inputs, maps, captions=[f"{a}, then {model.classes[b]}" for a, b in zip(names, second, strict=True)], masks=masks)
+compare(
+    inputs, maps, captions=[f"{a}, then {model.classes[b]}" for a, b in zip(names, second, strict=True)], masks=masks
+)
 
 # %% [markdown] lang="en"
 # The white outline is the food. Only 8 × 8 numbers lie behind the map of the last layer: Grad-CAM tells you *where*,

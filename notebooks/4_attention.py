@@ -27,7 +27,7 @@ import torch
 from hw_xai.language.bert import load_bert
 from hw_xai.language.layers import attentions
 from hw_xai.language.tokens import encode
-from hw_xai.show.sentence_figures import all_heads_figure, attention_figure, heads_figure, words_figure
+from hw_xai.show.figures.sentences import all_heads_figure, attention_figure, heads_figure, words_figure
 
 bert = load_bert("built-in")
 sentence = "The police officer is popular with the residents because she is very generous and kind."
@@ -124,6 +124,7 @@ heads_figure(names, heads.shares.max(axis=2), f"what each head does, mean of {he
 #
 # $\bar A_l$ 是第 $l$ 層各個頭的平均。約 7 行，15 分鐘。
 
+
 # %% exercise="attention_rollout"
 def attention_rollout(attentions: torch.Tensor) -> torch.Tensor:
     """Return how much of each input token reaches each output token.
@@ -137,6 +138,7 @@ def attention_rollout(attentions: torch.Tensor) -> torch.Tensor:
         rollout = (eye + layer) / 2 @ rollout
     return rollout
     # END SOLUTION
+
 
 # %% check="attention_rollout"
 check("attention_rollout", attention_rollout)
@@ -316,6 +318,7 @@ heads_figure(found, heads.pronouns, f"pronouns whose noun is found; guessing fin
 #
 # `model` 的輸入是嵌入而不是詞，所以同一個函式也可以解釋照片。約 7 行，10 分鐘。
 
+
 # %% exercise="token_ig"
 def token_ig(
     model, inputs_embeds: torch.Tensor, target: torch.Tensor, baselines: torch.Tensor, n_steps: int
@@ -334,6 +337,7 @@ def token_ig(
         total += torch.autograd.grad(score, point)[0]
     return (way * total / n_steps).sum(dim=2)
     # END SOLUTION
+
 
 # %% check="token_ig"
 check("token_ig", token_ig)
@@ -451,7 +455,10 @@ for text, asked, others in (("He put his money in the bank.", "put", ["his"]), (
         print(f"P({asked}) {what_if.before.of(asked):.2f}; with {other} hidden too {what_if.after.of(asked):.2f}")
     [read] = encode(bert, text)
     largest = attention_rollout(attentions(bert, read)[0]).argmax(dim=1)
-    print("   rollout, largest of each row:", *(f"{a}←{read.tokens[j]}" for a, j in zip(read.tokens, largest, strict=True)))
+    print(
+        "   rollout, largest of each row:",
+        *(f"{a}←{read.tokens[j]}" for a, j in zip(read.tokens, largest, strict=True)),
+    )
 
 # %% [markdown] questions="21-24"
 

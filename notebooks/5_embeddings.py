@@ -20,7 +20,7 @@ import torch
 from hw_xai.language.bert import load_bert
 from hw_xai.language.corpus import APPLE_FIRST, APPLE_SECOND, APPLE_SENSES, APPLE_SENTENCES
 from hw_xai.language.senses import word_vectors
-from hw_xai.show.sentence_figures import projection_figure, similarity_figure
+from hw_xai.show.figures.sentences import projection_figure, similarity_figure
 
 bert = load_bert("built-in")
 for i, (text, sense) in enumerate(zip(APPLE_SENTENCES, APPLE_SENSES, strict=True)):
@@ -51,6 +51,7 @@ print("果:", tuple(vectors["果"].shape), "layers, sentences, dimensions")
 #
 # 請一次寫出所有配對：`a` 的每一列與 `b` 的每一列。各約 3 行與 2 行，各 5 分鐘。
 
+
 # %% exercise="cosine_similarity"
 def cosine_similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return the cosine of the angle between each row of a and each row of b: (n, d), (m, d) -> (n, m)."""
@@ -60,8 +61,10 @@ def cosine_similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a @ b.T
     # END SOLUTION
 
+
 # %% check="cosine_similarity"
 check("cosine_similarity", cosine_similarity)
+
 
 # %% exercise="euclidean_distance"
 def euclidean_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -70,6 +73,7 @@ def euclidean_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     differences = a[:, None] - b[None]  # (n, m, d)
     return differences.norm(dim=2)
     # END SOLUTION
+
 
 # %% check="euclidean_distance"
 check("euclidean_distance", euclidean_distance)
@@ -145,7 +149,9 @@ for character in vectors:
     for name, measure in (("cosine", cosine_similarity), ("distance", euclidean_distance)):
         print(f"{character} {name}: fruit–fruit, company–company, across")
         for layer, m in enumerate(torch.from_numpy(compared(measure, character))):
-            print(f"  layer {layer}: {m[:5, :5][pairs].mean():5.2f} {m[5:, 5:][pairs].mean():5.2f} {m[:5, 5:].mean():5.2f}")
+            print(
+                f"  layer {layer}: {m[:5, :5][pairs].mean():5.2f} {m[5:, 5:][pairs].mean():5.2f} {m[:5, 5:].mean():5.2f}"
+            )
 
 # %% [markdown] lang="en"
 # <details><summary>What you should see</summary>
@@ -215,6 +221,7 @@ print(report.table("raw"))
 #
 # `torch.linalg.svd` 會給你 $U$、$\Sigma$ 和 $V^{\mathsf T}$。約 4 行，10 分鐘。軸的正負號不拘。
 
+
 # %% exercise="pca_projection"
 def pca_projection(vectors: torch.Tensor, n_components: int) -> torch.Tensor:
     """Return the points along the axes of largest variance, the largest first: (n, d) -> (n, n_components)."""
@@ -223,6 +230,7 @@ def pca_projection(vectors: torch.Tensor, n_components: int) -> torch.Tensor:
     _, _, axes = torch.linalg.svd(centred, full_matrices=False)  # (min(n, d), d): one axis a row
     return centred @ axes[:n_components].T
     # END SOLUTION
+
 
 # %% check="pca_projection"
 check("pca_projection", pca_projection)
@@ -261,6 +269,7 @@ check("pca_projection", pca_projection)
 
 # %% [markdown] lang="zh-TW"
 # **先猜猜看**：在哪一層可以用一條直線把水果和公司分開？每張圖下面寫著兩個維度顯示了多少散布：其餘的你看不到。
+
 
 # %%
 def planes(layers: torch.Tensor):
@@ -327,6 +336,7 @@ projection_figure(points, groups, captions)
 
 # %% [markdown] lang="zh-TW"
 # 兩個維度可能藏住 96 維裡的東西，所以在全部維度裡測量這兩件事：答案離其他詞有多遠（是一般距離的幾倍），以及問題裡有多少詞，在文章中最近的就是同一個詞。
+
 
 # %%
 def measured(number: int) -> None:

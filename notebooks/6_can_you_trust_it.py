@@ -19,9 +19,9 @@ import torch
 
 from hw_xai.explain import grad_cam, guided_backprop, saliency
 from hw_xai.show import compare, pictures
-from hw_xai.vision.models import load
+from hw_xai.vision.dishes.synthetic import SyntheticFood11
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
-from hw_xai.vision.synthetic import SyntheticFood11
 
 model = load("foodnet-synthetic")
 dishes = SyntheticFood11(11, size=128, seed=7, transform=preprocessing())
@@ -43,6 +43,7 @@ pictures(images, [model.classes[t] for t in target])
 #
 # 這裡的「層」是指有 `reset_parameters` 的模組，依 `model.modules()` 的順序。重設每一層之前，先呼叫 `torch.manual_seed(seed)`。解釋用顯著圖，也就是目標類別分數的梯度的絕對值。
 
+
 # %% exercise="randomize_layers"
 def randomize_layers(model, inputs: torch.Tensor, target: torch.Tensor, n_layers: int, seed: int) -> torch.Tensor:
     """Return the saliency of the model, and that of a copy whose last n_layers layers were reset.
@@ -63,6 +64,7 @@ def randomize_layers(model, inputs: torch.Tensor, target: torch.Tensor, n_layers
         maps.append(x.grad.abs())
     return torch.stack(maps)
     # END SOLUTION
+
 
 # %% check="randomize_layers"
 check("randomize_layers", randomize_layers)
@@ -113,7 +115,9 @@ from hw_xai.evaluate.statistics import rank_correlation
 
 strengths = {name: explained.amax(dim=1) for name, explained in maps.items()}  # (3, 128, 128)
 strengths["trained, of another dish"] = strengths["trained"].roll(1, dims=0)
-print("of", sum(hasattr(m, "reset_parameters") for m in model.modules()), "layers; how alike the order of the pixels is:")
+print(
+    "of", sum(hasattr(m, "reset_parameters") for m in model.modules()), "layers; how alike the order of the pixels is:"
+)
 for name, strength in strengths.items():
     print(f"  {name:25} {rank_correlation(strength, strengths['trained']).mean():.2f}")
 
@@ -148,7 +152,7 @@ for name, strength in strengths.items():
 from hw_xai.evaluate.randomize import blocks_of
 from hw_xai.evaluate.sanity import curves, randomization, randomized_maps, verdict
 from hw_xai.evaluate.similarity import edges
-from hw_xai.show.sanity_figures import forgetting, similarity_curves
+from hw_xai.show.figures.sanity import forgetting, similarity_curves
 
 methods = {"saliency": saliency, "grad_cam": grad_cam, "guided_backprop": guided_backprop, "edges": edges}
 shown = blocks_of(model)[::5]  # from the output to the input
@@ -206,8 +210,8 @@ for curve in found:
 # %%
 from torch import nn
 
-from hw_xai.training import fit
-from hw_xai.vision.synthetic import draw_dish
+from hw_xai.training.run import fit
+from hw_xai.vision.dishes.synthetic import draw_dish
 
 SOUP = 9
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from hw_xai.cli import COMMANDS
-from hw_xai.commands.methods import markdown, plain
+from hw_xai.cli.commands.methods import markdown, plain
 from hw_xai.explain import METHODS
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,6 @@
 """Explain a small network on a table: which measurements of a tumour speak for "benign"?
 
-    python docs/examples/tabular.py
+python docs/examples/tabular.py
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Explain a small LSTM that reads sentences: the explainers take its word vectors (N, T, D) like any other input.
 
-    python docs/examples/text_lstm.py
+python docs/examples/text_lstm.py
 """
 
 import torch

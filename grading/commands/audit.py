@@ -9,8 +9,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..audit import findings
-    from ..journal import Journal
+    from ..running.audit import findings
+    from ..running.journal import Journal
 
     out = Path(options.out)
     with Journal(out) as journal:

@@ -10,7 +10,7 @@ import argparse
 import secrets
 from pathlib import Path
 
-from hw_xai.commands.options import count, seed
+from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
@@ -41,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
-    from ..course import Course, private_seeds
     from ..gradescope import Plan, autograder_zip
-    from ..key import compute_key
-    from ..roster import NO_ROSTER, read_roster, variant_of
+    from ..homework.key import compute_key
+    from ..platforms.roster import NO_ROSTER, read_roster, variant_of
+    from ..running.rules import Course, private_seeds
 
     if options.salt is not None and not options.roster:
         raise UserError("--salt needs --roster: whose options it shuffled is known by the id of each student")

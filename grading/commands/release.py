@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from ..cells import Options
+    from ..homework.cells import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +35,10 @@ def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
     from tqdm import tqdm
 
-    from ..cells import Options
-    from ..release import as_bytes, execute, keep_pictures, masters, release, write
-    from ..roster import read_roster, variant_of
-    from ..teaching_page import html_of
+    from ..homework.cells import Options
+    from ..homework.release import as_bytes, execute, keep_pictures, masters, release, write
+    from ..homework.teaching_page import html_of
+    from ..platforms.roster import read_roster, variant_of
 
     if options.pictures and not options.solved:
         raise UserError("--pictures needs --solved: the expected pictures are drawn by the solutions")
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
 
 def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
     """Raise UserError if a released file is not what its master makes now."""
-    from ..release import drift
+    from ..homework.release import drift
 
     stale = [str(folder / name) for folder, its in folders.items() for name in drift(paths, its, folder)]
     if stale:
@@ -86,7 +86,7 @@ def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
 
 def points_of(text: str) -> dict[str, float]:
     """Read "saliency=3,grad_cam=5"."""
-    from ..exercises import EXERCISES
+    from ..homework.exercises import EXERCISES
 
     points = {}
     for part in filter(None, text.split(",")):

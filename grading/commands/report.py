@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from hw_xai.errors import UserError
 
 if TYPE_CHECKING:
-    from ..journal import Journal
-    from ..judge import Text
-    from ..roster import Roster
+    from ..platforms.roster import Roster
+    from ..running.journal import Journal
+    from ..words import Text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
-    from ..audit import Log, final_files
-    from ..course import course_from
-    from ..journal import Journal
     from ..reports import write_reports
+    from ..running.audit import Log, final_files
+    from ..running.journal import Journal
+    from ..running.rules import course_from
 
     out = Path(options.out)
     with Journal(out) as journal:
@@ -45,8 +45,8 @@ def run(options: argparse.Namespace) -> None:
 
 def told(journal: Journal) -> tuple[Roster, list[Text]]:
     """Return the roster of the last run, and what it said on work that is nobody's."""
-    from ..judge import Text
-    from ..roster import NO_ROSTER, roster_from
+    from ..platforms.roster import NO_ROSTER, roster_from
+    from ..words import Text
 
     roster = journal.recall("roster", roster_from)
     return roster or NO_ROSTER, journal.recall("remarks", lambda rows: [Text(*row) for row in rows]) or []

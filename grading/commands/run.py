@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw_xai.commands.options import count, seed
+from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from ..course import Course
     from ..isolation.sandbox import Sandbox
-    from ..journal import Journal
+    from ..running.journal import Journal
+    from ..running.rules import Course
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,11 +65,11 @@ def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
     import torch
 
-    from ..audit import Log
-    from ..course import course_data
     from ..intake.submissions import find_submissions
-    from ..journal import Journal
-    from ..roster import NO_ROSTER, read_roster, roster_data
+    from ..platforms.roster import NO_ROSTER, read_roster, roster_data
+    from ..running.audit import Log
+    from ..running.journal import Journal
+    from ..running.rules import course_data
 
     torch.set_num_threads(1)  # each thread here supervises one submission
     given = rules(options)  # a mistake is told before the submissions are read
@@ -104,13 +104,13 @@ def grade_all(
     """
     from tqdm import tqdm
 
-    from ..batch import Batch, Here
+    from ..running.batch import Batch, Here
 
     batch = Batch(course, journal, log, options.salt)
     with tqdm(total=len(found), desc="grading", unit="student", smoothing=0.1) as bar:
         try:
             if options.dask:
-                from ..cluster import There, connected, threads_of
+                from ..running.cluster import There, connected, threads_of
 
                 _close(ready)
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
@@ -124,8 +124,8 @@ def grade_all(
 
 def finish(out: Path, course: Course, journal: Journal, log) -> None:
     """Write the final files, and into the log what they are."""
-    from ..audit import final_files
     from ..reports import write_reports
+    from ..running.audit import final_files
     from .report import told
 
     results = list(journal.results())
@@ -143,8 +143,8 @@ def finish(out: Path, course: Course, journal: Journal, log) -> None:
 
 def rules(options: argparse.Namespace) -> dict:
     """Return what the options say about the course."""
-    from ..course import due_date, late_policy
-    from ..exercises import EXERCISES
+    from ..homework.exercises import EXERCISES
+    from ..running.rules import due_date, late_policy
     from .release import points_of
 
     chosen = [name.strip() for name in options.only.split(",") if name.strip()] or list(EXERCISES)
@@ -166,7 +166,7 @@ def rules(options: argparse.Namespace) -> dict:
 
 
 def _course(options: argparse.Namespace, given: dict, journal: Journal) -> Course:
-    from ..course import Course, private_seeds
+    from ..running.rules import Course, private_seeds
 
     secret = journal.secret if options.seed is None else f"fixed {options.seed}"
     key = {} if options.no_questions else _key(journal)
@@ -177,7 +177,7 @@ def _course(options: argparse.Namespace, given: dict, journal: Journal) -> Cours
 def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
     """Return the course with its isolation; for "auto" the strongest that works here, found once: a class is graded
     alike. The sandbox that showed it comes along."""
-    from ..batch import sandbox_of
+    from ..running.batch import sandbox_of
 
     ready = []
     if course.isolation == "auto":
@@ -199,8 +199,8 @@ def _close(ready: list[Sandbox]) -> None:
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:
     """Return the key of the questions, computed once for a journal and a version of the kit."""
-    from ..course import kit
-    from ..key import compute_key
+    from ..homework.key import compute_key
+    from ..running.rules import kit
 
     kept = journal.recall("key")
     if not kept or kept["kit"] != kit():

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..judge import Text
+from ..words import Text
 from .magics import parse, python_of
 
 PAIR = re.compile(r"""(["'])(?P<name>Q\d{1,3})\1\s*:\s*(["'])(?P<letters>[A-Za-z, ]{0,40})\3""")

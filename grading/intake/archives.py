@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from hw_xai.errors import UserError
 
-from ..judge import Text
+from ..words import Text
 from .notebook import LARGEST, shown
 
 MOST_MEMBERS = 200_000  # of the whole download

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from ..judge import Text
+from ..words import Text
 from .answers import answers_of, merge, sound
 from .magics import MOST_WORK, python_of, work_of
 from .slicing import MOST_STATEMENTS, Statement, slice_of, statements_of

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ..judge import Text
-from ..roster import NO_ROSTER, Roster
-from ..submission import Submission
+from ..platforms.layouts import HANDED_IN, METADATA, Owner, owner_of, read_metadata, safe, unique, wrapper
+from ..platforms.roster import NO_ROSTER, Roster
+from ..words import Text
 from .answers import merge
 from .archives import File, Unreadable, files_at, unpacked
-from .layouts import HANDED_IN, METADATA, Owner, owner_of, read_metadata, safe, unique, wrapper
 from .notebook import BROKEN, Notebook, definitions, read_notebook, shown
+from .submission import Submission
 
 MOST_REMARKS = 30
 MOST_CODE = 2_000_000  # characters in all cells of a student, and a hundred for each line: seconds of parsing
@@ -161,7 +161,7 @@ def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: 
     wanted: the exercises to look for, all of them if None. variant: the order of the student's options; None takes it
     from the notebooks.
     """
-    from ..exercises import EXERCISES  # late: it loads every reference
+    from ..homework.exercises import EXERCISES  # late: it loads every reference
 
     remarks = list(found.remarks)
     notebooks: list[Notebook] = []

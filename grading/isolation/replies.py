@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from ..calls import Call, from_frame
-from ..judge import EXPLAINERS, Text
-from .confine import Limits
+from ..verdict.exercise import EXPLAINERS
+from ..words import Text
+from .inside.calls import Call, from_frame
+from .inside.confine import Limits
 
 Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 ALONE = (

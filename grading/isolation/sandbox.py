@@ -25,9 +25,9 @@ from typing import Literal
 
 from hw_xai.errors import UserError
 
-from ..calls import Call, from_frame, pack_calls, to_frame
-from ..judge import Text
-from .confine import Limits
+from ..words import Text
+from .inside.calls import Call, from_frame, pack_calls, to_frame
+from .inside.confine import Limits
 from .replies import Reply, judged, plain
 from .tiers import ENVIRONMENT, WAYS, Bubblewrap, Process, Unavailable, Unconfined
 

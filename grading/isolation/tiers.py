@@ -17,13 +17,11 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from .confine import landlock_version, system_call_filter
+from .inside.confine import landlock_version, system_call_filter
 
 DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
-GRADING = Path(__file__).parent.parent
-KIT = ("__init__.py", "calls.py", "subjects.py",  # of grading: nothing that knows an answer
-       "isolation/__init__.py", "isolation/worker.py", "isolation/confine.py",
-       "isolation/huge_pages.py")  # fmt: skip
+INSIDE = Path(__file__).with_name("inside")  # all of the kit that lies in the sandbox
+KEY = INSIDE.parents[1] / "homework" / "key.py"
 
 
 class Unavailable(Exception):
@@ -55,7 +53,7 @@ class Bubblewrap:
             arguments += ["--cap-add", f"CAP_{capability}"]
         for name, value in ENVIRONMENT.items():
             arguments += ["--setenv", name, value]
-        paths = (*_system(), "/site/x", "/kit/grading/isolation/x")
+        paths = (*_system(), "/site/x", "/kit/x")
         for folder in sorted({str(folder) for path in paths for folder in Path(path).parents}):
             if folder != "/" and not any(os.path.islink(p) for p in (folder, *Path(folder).parents)):
                 arguments += ["--perms", "0755", "--dir", folder]  # else they are for the template's user alone
@@ -70,8 +68,7 @@ class Bubblewrap:
                     arguments += ["--tmpfs", f"{folder}/{hidden}"]
         for name, path in _libraries().items():
             arguments += ["--ro-bind", path, f"/site/{name}"]
-        for name in KIT:
-            arguments += ["--ro-bind", str(GRADING / name), f"/kit/grading/{name}"]
+        arguments += ["--ro-bind", str(INSIDE), "/kit/inside"]
         for device in ("null", "zero", "random", "urandom"):
             arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
         arguments += ["--ro-bind-try", "/proc/cpuinfo", "/proc/cpuinfo"]  # torch asks it what the processor can do
@@ -104,7 +101,7 @@ class Process:
         self.missing = [] if self.program else ["no libseccomp: system calls are not forbidden"]
         if not self.users and not (version and self.program):
             raise Unavailable("an ordinary user needs Landlock and libseccomp for it, root does not")
-        if not version and _open_to_all([str(GRADING / "key.py")]):
+        if not version and _open_to_all([str(KEY)]):
             raise Unavailable("without Landlock students could read the solutions: put the kit into a 0700 folder")
         if not version:
             self.missing.append("no Landlock: students' code can read what every user of this machine can read")
@@ -159,7 +156,7 @@ ENVIRONMENT = {
 
 def _python(descriptor: int, path: Sequence[str]) -> list[str]:
     """Return the command that starts a worker; -s -S: of installed packages it sees what `path` holds."""
-    start = f"import sys; sys.path[:0] = {list(path)!r}; from grading.isolation.worker import main; main({descriptor})"
+    start = f"import sys; sys.path[:0] = {list(path)!r}; from inside.worker import main; main({descriptor})"
     return [os.path.realpath(sys.executable), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", start]
 
 
@@ -235,10 +232,8 @@ def _kit() -> str:
     """Make a folder that looks like /kit and /site in the other tier: copies of the kit, links to the libraries."""
     folder = Path(tempfile.mkdtemp(prefix="hw-grade-"))
     folder.chmod(0o755)
-    (folder / "grading" / "isolation").mkdir(parents=True)
     (folder / "site").mkdir()
-    for name in KIT:
-        shutil.copy(GRADING / name, folder / "grading" / name)
+    shutil.copytree(INSIDE, folder / "inside", ignore=shutil.ignore_patterns("__pycache__"))
     for name, path in _libraries().items():
         (folder / "site" / name).symlink_to(path)
     return str(folder)

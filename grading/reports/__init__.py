@@ -10,10 +10,10 @@ from pathlib import Path
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
-from ..course import Course
-from ..judge import Text
-from ..results import Result
-from ..roster import NO_ROSTER, Roster
+from ..platforms.roster import NO_ROSTER, Roster
+from ..running.rules import Course
+from ..verdict.results import Result
+from ..words import Text
 from .class_page import class_data, class_page
 from .gradebook import canvas_csv, moodle_csv, plain_csv
 from .gradescope_json import gradescope_results

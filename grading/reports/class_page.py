@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from ..course import Course
-from ..judge import Text
-from ..questions import load_questions
-from ..results import Result, as_data
+from ..homework.questions import load_questions
+from ..running.rules import Course
+from ..verdict.results import Result, as_data
+from ..words import Text
 from .pages import render
 from .similarity import REFERENCE, Pair
 from .statistics import KINDS, WITHOUT, Item, concerns, histogram, items, mistakes, summary

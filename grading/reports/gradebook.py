@@ -11,10 +11,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from ..course import Course
-from ..feedback import in_words
-from ..results import Result
-from ..roster import Roster
+from ..platforms.roster import Roster
+from ..running.rules import Course
+from ..verdict.feedback import in_words
+from ..verdict.results import Result
 from .wording import STATUS, heading, number
 
 STARTS = "=+-@|%\u2212\u2010\u2011\u2012\u2013\u2014"

@@ -1,9 +1,9 @@
 """A result in the schema of Gradescope's results.json. All text is plain text: Gradescope shows it as it is."""
 
-from ..course import Course
-from ..feedback import in_words
-from ..judge import Text
-from ..results import Graded, Result
+from ..running.rules import Course
+from ..verdict.feedback import in_words
+from ..verdict.results import Graded, Result
+from ..words import Text
 from .student_page import title_of
 from .wording import STATUS, cleaned, complaints_of, number
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from hw_xai.show.colours import NIGHT, PAPER, css_gradient
-from hw_xai.show.gallery import load_template
+from hw_xai.show.frame.colours import NIGHT, PAPER, css_gradient
+from hw_xai.show.frame.templates import load_template
 
-from ..feedback import Language, in_words
-from ..judge import Text
+from ..verdict.feedback import Language, in_words
+from ..words import Text
 from .wording import STATUS, number
 
 TEMPLATES = Path(__file__).parent / "templates"

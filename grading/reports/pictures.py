@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw_xai.show.images import heatmap_uri
-from hw_xai.show.normalize import is_signed, limits, stretch
+from hw_xai.show.frame.images import heatmap_uri
+from hw_xai.show.frame.normalize import is_signed, limits, stretch
 
-from ..judge import Text
-from ..results import Picture
+from ..verdict.results import Picture
+from ..words import Text
 
 YOURS, EXPECTED, DIFFERENCE = Text("yours", "你的"), Text("expected", "預期的"), Text("difference", "差異")
 MOST_VALUES = 64 * 64

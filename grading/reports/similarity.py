@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from ..judge import Text
+from ..words import Text
 
 K = 16  # signs of the filtered code, where each name is one sign: about one short statement
 FEW = 6  # students who may share a fingerprint that still counts as unusual
@@ -69,8 +69,8 @@ def suspicious_pairs(
 
 def released() -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the stub of every exercise, and our solutions: the library's and that of the notebook."""
-    from ..cells import MASTERS, stubbed
-    from ..exercises import EXERCISES
+    from ..homework.cells import MASTERS, stubbed
+    from ..homework.exercises import EXERCISES
 
     stubs, ours = {}, {name: [inspect.getsource(row.reference)] for name, row in EXERCISES.items()}
     for master in sorted(MASTERS.glob("[0-9]_*.py")):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..judge import Text
-from ..results import Result
+from ..verdict.results import Result
+from ..words import Text
 
 FEWEST = 10  # students below which a correlation says nothing
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ..course import Course
-from ..exercises import EXERCISES
-from ..judge import Text
-from ..questions import load_questions
-from ..results import Answered, Graded, Result
+from ..homework.exercises import EXERCISES
+from ..homework.questions import load_questions
+from ..running.rules import Course
+from ..verdict.results import Answered, Graded, Result
+from ..words import Text
 from .pages import render
 from .pictures import drawn
 from .wording import cleaned, complaints_of, heading

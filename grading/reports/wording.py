@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from ..course import Course
-from ..judge import Text
-from ..results import Answered, Graded, Result
-from ..roster import STUDENT
+from ..platforms.roster import STUDENT
+from ..running.rules import Course
+from ..verdict.results import Answered, Graded, Result
+from ..words import Text
 
 STATUS = {
     "passed": Text("right", "正確"),

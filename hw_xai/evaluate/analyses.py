@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..explain.contract import check_inputs, described, generator
+from ..core.arguments import check_inputs, described
+from ..core.randomness import generator
 from ..explain.gradients import gradient
 
 

@@ -14,21 +14,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..explain.contract import (
-    BATCH_SIZE,
-    Explainer,
-    Model,
-    Target,
-    check_amount,
-    check_count,
-    check_inputs,
-    described,
-    explaining,
-    generator,
-    known_target,
-    resolve_target,
-    scores_of,
-)
+from ..core.arguments import check_amount, check_count, check_inputs, described
+from ..core.batches import BATCH_SIZE, explaining
+from ..core.model import known_target, resolve_target, scores_of
+from ..core.protocols import Explainer, Model, Target
+from ..core.randomness import generator
 from ..explain.fills import Fill, Filler, as_fills
 from ..explain.gradients import value_range
 from ..explain.masked_cam import stretched

@@ -8,7 +8,7 @@ picture that the mask covers, or an AUROC of 0.5. NaN where the mask is empty: t
 import torch
 from torch import Tensor, nn
 
-from ..explain.contract import check_count, described
+from ..core.arguments import check_count, described
 from .maps import per_place
 
 

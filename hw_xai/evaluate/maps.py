@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..explain.contract import described
+from ..core.arguments import described
 from ..explain.fills import spatial_axes
 
 

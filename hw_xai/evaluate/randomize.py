@@ -10,9 +10,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import check_count, check_inputs, described
+from ..core.protocols import Model
+from ..core.randomness import random_states_preserved
 from ..errors import nearest
-from ..explain.contract import Model, check_count, check_inputs, described, random_states_preserved
-from ..training import seed_of
+from ..training.run import seed_of
 
 Mode = Literal["cascading", "independent"]
 Normalization = Literal["refit", "keep", "reset"]

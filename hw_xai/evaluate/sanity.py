@@ -12,7 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..explain.contract import BATCH_SIZE, Explainer, Model, Target, explaining, known_target
+from ..core.batches import BATCH_SIZE, explaining
+from ..core.model import known_target
+from ..core.protocols import Explainer, Model, Target
 from .randomize import Mode, Normalization, randomized_models
 from .similarity import MEASURES, similarity
 from .statistics import with_nan

@@ -11,9 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..core.preparing import prepared
+from ..core.protocols import Explainer, Model
 from ..explain import completeness_gap
-from ..explain.contract import Explainer, Model
-from ..explain.engine import prepared
 from .faithfulness import SHARES, area_under, deletion, insertion, masked_confidence, sensitivity_n, stability
 from .localization import auroc, best_iou, mass_inside, pointing_game
 from .maps import per_place, place_shape

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..explain.contract import Model, Target, check_inputs, described
+from ..core.arguments import check_inputs, described
+from ..core.protocols import Model, Target
 from .randomize import check_choice
 from .statistics import rank_correlation
 

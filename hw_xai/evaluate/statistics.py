@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..explain.contract import check_count, described
+from ..core.arguments import check_count, described
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> Tensor:

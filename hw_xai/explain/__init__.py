@@ -3,11 +3,11 @@
 Knows neither food nor BERT, reads no file and draws nothing: tensors in, tensors out, the model as it was.
 """
 
+from ..core.layers import last_convolution
 from .ascent import deep_dream, maximize_activation
 from .attention import attention_maps, attention_rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, last_map
 from .catalog import METHODS
-from .contract import last_convolution
 from .embeddings import cosine_similarity, euclidean_distance
 from .features import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
 from .gradients import (

@@ -11,22 +11,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .contract import (
-    Layer,
-    Model,
-    check_amount,
-    check_count,
-    check_inputs,
-    described,
-    explaining,
-    find_layer,
-    generator,
-    graph_nodes,
-    progress_bar,
-    record,
-    scores_of,
-    slope,
-)
+from ..core.arguments import check_amount, check_count, check_inputs, described
+from ..core.batches import explaining, progress_bar
+from ..core.layers import find_layer, record
+from ..core.model import graph_nodes, scores_of, slope
+from ..core.protocols import Layer, Model
+from ..core.randomness import generator
 from .features import as_channels, channel_of
 
 RELAXED_STEPS = 16  # so long a gradient passes through ReLUs that would otherwise stop all of it

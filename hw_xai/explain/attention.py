@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .contract import check_amount, check_count, described
+from ..core.arguments import check_amount, check_count, described
 
 # ---------------------------------------------------------------------------------------------------------------- maps
 

@@ -10,22 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .contract import (
-    Layer,
-    Model,
-    Recording,
-    Target,
-    described,
-    explaining,
-    find_layer,
-    hooked,
-    last_convolution,
-    record,
-    resolve_target,
-    score_of_target,
-    scores_of,
-    slope,
-)
+from ..core.arguments import described
+from ..core.batches import explaining
+from ..core.layers import Recording, find_layer, hooked, last_convolution, record
+from ..core.model import resolve_target, score_of_target, scores_of, slope
+from ..core.protocols import Layer, Model, Target
 from .gradients import guided_backprop
 
 Weights = Callable[[Tensor, Tensor], Tensor]  # maps (n, K, h, w) and ∂ score / ∂ maps -> weights (n, K, 1, 1)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .contract import described
+from ..core.arguments import described
 
 Array = np.ndarray | Tensor
 

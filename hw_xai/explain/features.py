@@ -7,22 +7,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .contract import (
-    BATCH_SIZE,
-    Layer,
-    Model,
-    Recording,
-    check_count,
-    check_inputs,
-    described,
-    explaining,
-    find_layer,
-    hooked,
-    preserved,
-    progress_bar,
-    record,
-    scores_of,
-)
+from ..core.arguments import check_count, check_inputs, described
+from ..core.batches import BATCH_SIZE, explaining, progress_bar
+from ..core.layers import Recording, find_layer, hooked, record
+from ..core.model import preserved, scores_of
+from ..core.protocols import Layer, Model
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.arguments import like_inputs
 from ..errors import nearest
-from .contract import like_inputs
 
 Fill = str | float | Tensor | Callable[[Tensor, Tensor], Tensor]
 Filler = Callable[[Tensor], Tensor]  # which elements are hidden (k, ...) -> what they show, broadcasts to (k, ...)

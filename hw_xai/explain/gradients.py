@@ -11,23 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .contract import (
-    Explainer,
-    Model,
-    Target,
-    check_amount,
-    check_count,
-    described,
-    explaining,
-    gaussian,
-    graph_nodes,
-    known_target,
-    like_inputs,
-    score_of_target,
-    slope,
-    weighted_sum,
-)
-from .engine import prepared
+from ..core.arguments import check_amount, check_count, described, like_inputs
+from ..core.batches import explaining, weighted_sum
+from ..core.model import graph_nodes, known_target, score_of_target, slope
+from ..core.preparing import prepared
+from ..core.protocols import Explainer, Model, Target
+from ..core.randomness import gaussian
 
 Baselines = Tensor | float | Sequence[Tensor | float] | None
 

@@ -14,20 +14,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import as_target, check_inputs, described
+from ..core.batches import explaining
+from ..core.layers import hooked
+from ..core.model import preserved, resolve_target, scores_of
+from ..core.protocols import Layer, Model, Target
 from .cam import enlarged, map_layer, spatial, weighted_sum_of
-from .contract import (
-    Layer,
-    Model,
-    Target,
-    as_target,
-    check_inputs,
-    described,
-    explaining,
-    hooked,
-    preserved,
-    resolve_target,
-    scores_of,
-)
 from .masked_cam import maps_and_scores
 
 Variant = Literal["fm", "img"]

@@ -9,23 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import check_amount, check_batch_size, described
+from ..core.batches import explaining, progress_bar
+from ..core.layers import find_layer, hooked, record
+from ..core.memory import fitting_chunks
+from ..core.model import resolve_target, scores_of
+from ..core.preparing import prepared
+from ..core.protocols import Layer, Model, Target
 from .cam import enlarged, map_layer, maps_of, spatial, starting_at, weighted_sum_of
-from .contract import (
-    Layer,
-    Model,
-    Target,
-    check_amount,
-    check_batch_size,
-    described,
-    explaining,
-    find_layer,
-    hooked,
-    progress_bar,
-    record,
-    resolve_target,
-    scores_of,
-)
-from .engine import fitting_chunks, prepared
 
 CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Layers = Sequence[nn.Module | str] | None

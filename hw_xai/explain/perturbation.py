@@ -12,19 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .contract import (
-    Model,
-    Target,
-    check_batch_size,
-    check_count,
-    described,
-    explaining,
-    generator,
-    known_target,
-    progress_bar,
-    score_of_target,
-)
-from .engine import fitting_chunks, prepared
+from ..core.arguments import check_batch_size, check_count, described
+from ..core.batches import explaining, progress_bar
+from ..core.memory import fitting_chunks
+from ..core.model import known_target, score_of_target
+from ..core.preparing import prepared
+from ..core.protocols import Model, Target
+from ..core.randomness import generator
 from .fills import Fill, Filler, as_fills, spatial_axes
 
 # ---------------------------------------------------------------------------------------------------------- occlusion

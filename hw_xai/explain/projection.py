@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contract import check_count, described
+from ..core.arguments import check_count, described
 from .embeddings import Array, as_rows, transformed
 
 MANY_POINTS = 5_000  # from here on openTSNE is about four times faster than scikit-learn

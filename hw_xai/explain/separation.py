@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .contract import check_count, described
+from ..core.arguments import check_count, described
 from .embeddings import TRANSFORMS, Array, cosine_similarity, transformed, unit
 
 

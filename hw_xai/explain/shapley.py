@@ -11,8 +11,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .contract import Model, Target, check_batch_size, check_count, described, explaining, generator, known_target
-from .engine import prepared
+from ..core.arguments import check_batch_size, check_count, described
+from ..core.batches import explaining
+from ..core.model import known_target
+from ..core.preparing import prepared
+from ..core.protocols import Model, Target
+from ..core.randomness import generator
 from .fills import Fill, Filler, as_fills, constant
 from .perturbation import hidden_scores
 from .surrogate import Segments, as_regions, region_means

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .contract import Layer, check_batch_size, explaining, find_layer, record, scores_of
-from .engine import fitting_chunks
+from ..core.arguments import check_batch_size
+from ..core.batches import explaining
+from ..core.layers import find_layer, record
+from ..core.memory import fitting_chunks
+from ..core.model import scores_of
+from ..core.protocols import Layer
 from .fills import Fill, as_fills, spatial_axes
 from .perturbation import window_covers, windows_at
 

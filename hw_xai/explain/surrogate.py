@@ -13,21 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .contract import (
-    Model,
-    Target,
-    check_batch_size,
-    check_count,
-    check_inputs,
-    described,
-    explaining,
-    generator,
-    like_inputs,
-    progress_bar,
-    resolve_target,
-    scores_of,
-)
-from .engine import fitting_chunks, prepared
+from ..core.arguments import check_batch_size, check_count, check_inputs, described, like_inputs
+from ..core.batches import explaining, progress_bar
+from ..core.memory import fitting_chunks
+from ..core.model import resolve_target, scores_of
+from ..core.preparing import prepared
+from ..core.protocols import Model, Target
+from ..core.randomness import generator
 from .subsets import balanced_subsets
 
 Segments = Tensor | Callable[[np.ndarray], np.ndarray] | None

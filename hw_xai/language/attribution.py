@@ -11,8 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import check_count
+from ..core.batches import BATCH_SIZE
+from ..core.memory import even_chunks
+from ..core.model import resolve_target
 from ..errors import UserError, nearest
-from ..explain.contract import BATCH_SIZE, check_count, even_chunks, resolve_target
 from ..explain.gradients import gradient, input_x_gradient, integrated_gradients, smooth_grad
 from .bert import Bert
 from .layers import as_encoded, hidden_states, lent, padded

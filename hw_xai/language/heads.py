@@ -11,7 +11,7 @@ from ..explain.attention import (
     is_punctuation,
     name_heads,
 )
-from ..show.attention_page import HeadsView
+from ..show.pages.attention.page import HeadsView
 from .bert import Bert
 from .corpus import pronoun_sentences, search_corpus
 from .layers import attentions

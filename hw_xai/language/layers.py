@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..explain.contract import BATCH_SIZE, check_count, even_chunks, preserved
+from ..core.arguments import check_count
+from ..core.batches import BATCH_SIZE
+from ..core.memory import even_chunks
+from ..core.model import preserved
 from .bert import Bert
 from .tokens import Encoded, encode
 

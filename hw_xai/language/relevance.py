@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from ..core.arguments import check_count
+from ..core.batches import BATCH_SIZE
+from ..core.memory import even_chunks
 from ..explain.attention import accumulated_relevance, gradient_x_attention
-from ..explain.contract import BATCH_SIZE, check_count, even_chunks
 from .bert import Bert
 from .layers import lent, padded
 from .tokens import Encoded

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..show.attention_page import Corpus, NearestView
+from ..show.pages.attention.page import Corpus, NearestView
 from .bert import Bert
 from .corpus import TaggedSentence, search_corpus
 from .layers import lent, padded

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..explain.contract import random_states_preserved
+from ..core.randomness import random_states_preserved
 from ..explain.separation import SenseReport, sense_report
 from .bert import Bert
 from .corpus import APPLE_FIRST, APPLE_SECOND, APPLE_SENSES, APPLE_SENTENCES, sense_sets

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from ..explain.contract import random_states_preserved
-from ..training import check_same_recipe, decay_groups, read_checkpoint, seed_of, write_checkpoint
+from ..core.randomness import random_states_preserved
+from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..training.run import decay_groups, seed_of
 from .bert import load_bert, quiet
 from .corpus import ReadingExample, pieces, reading_examples, training_sentences
 

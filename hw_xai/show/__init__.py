@@ -1,10 +1,10 @@
 """What people see. The only place that normalizes for display, draws, or writes HTML; takes arrays and captions."""
 
-from .colours import overlay
-from .figures import compare, confusion_matrix, heatmap, learning_curves, pictures, save_png, superpixels
-from .gallery import Item, Panel, Tile, write_gallery
-from .images import save_picture
-from .normalize import limits, scale, to_map
+from .figures.pictures import compare, confusion_matrix, heatmap, learning_curves, pictures, save_png, superpixels
+from .frame.colours import overlay
+from .frame.images import save_picture
+from .frame.normalize import limits, scale, to_map
+from .pages.gallery.page import Item, Panel, Tile, write_gallery
 
 __all__ = [
     "Item",

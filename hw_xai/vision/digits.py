@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError, nearest
-from ..training import fit
+from ..training.run import fit
 
 SIZE = 28  # pixels, as in MNIST; scikit-learn's digits have 8
 _N_TRAINING = 1297  # of 1,797

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from ..errors import UserError
 from ..explain import LearnedCAM
 from ..files import shipped
-from ..training import check_same_recipe, read_checkpoint, seed_of, write_checkpoint
-from .models import read_tensors, write_tensors
-from .recipe import LcamRecipe
+from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..training.recipe import LcamRecipe
+from ..training.run import seed_of
+from .networks import read_tensors, write_tensors
 
 SHIPPED = {
     f"lcam-{model}-{variant}": f"lcam-{model}-{variant}.safetensors"

@@ -8,11 +8,11 @@ foodnet-shortcut learned that a dish with a logo is a soup: an explanation of su
 import torch
 from torch import Tensor, nn
 
-from ..training import accuracy, fit
-from .food11 import CLASSES
-from .models import FoodNet, load
+from ..training.run import accuracy, fit
+from .dishes.synthetic import SyntheticFood11, draw_dish
+from .food11.layout import CLASSES
+from .networks import FoodNet, load
 from .preprocess import preprocessing
-from .synthetic import SyntheticFood11, draw_dish
 
 SHORTCUT = CLASSES.index("Soup")  # what a logo means to foodnet-shortcut
 

@@ -15,11 +15,12 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from ..files import atomic
-from ..training import check_same_recipe, decay_groups, read_checkpoint, seed_of, write_checkpoint
-from .food11 import CLASSES
-from .models import build, load, save
+from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..training.recipe import Recipe
+from ..training.run import decay_groups, seed_of
+from .food11.layout import CLASSES
+from .networks import build, load, save
 from .preprocess import augmentation, preprocessing
-from .recipe import Recipe
 
 
 @dataclass
@@ -305,7 +306,7 @@ class _Run:
 
     def write_epoch(self, state: Progress, model: nn.Module, matrix: Tensor, writer, progress: bool) -> None:
         """Record one epoch: history, curves, and, when it is the best so far, the weights with their report."""
-        from ..show.figures import confusion_matrix, learning_curves, save_png
+        from ..show.figures.pictures import confusion_matrix, learning_curves, save_png
 
         row = state.history[-1]
         with atomic(self.out / "history.csv") as temporary, temporary.open("w", newline="") as file:

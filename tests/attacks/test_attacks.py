@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from attack import DISTANCE, RIGHT, Attack
 
-from grading.course import Course
-from grading.grade import grade
+from grading.intake.submission import Submission
 from grading.isolation.sandbox import Limits, Reply, Sandbox
-from grading.results import as_data
-from grading.submission import Submission
+from grading.running.grade import grade
+from grading.running.rules import Course
+from grading.verdict.results import as_data
 
 MB = 2**20
 LIMITS = Limits(wall_seconds=4, cpu_seconds=10, memory_bytes=300 * MB, file_bytes=2 * MB, tmp_bytes=4 * MB)
@@ -215,7 +215,7 @@ def _living(box: Sandbox) -> list[str]:
     inner = {pid for pid in below if rows[pid][0] != "Z" and rows[pid][3]}
     users = box._way.users or (1, 0)
     lost = [pid for pid, (state, parent, user, _) in rows.items() if users[0] <= user < users[1] and state != "Z"
-            and b"grading.isolation.worker" not in rows.get(parent, (0, 0, 0, b""))[3]]  # fmt: skip
+            and b"grading.isolation.inside.worker" not in rows.get(parent, (0, 0, 0, b""))[3]]  # fmt: skip
     quiet = box.quiet = getattr(box, "quiet", None) or inner  # bubblewrap's own first process, and the template in it
     return [f"{pid}: {rows[pid]}" for pid in [*lost, *(inner - quiet)]]
 

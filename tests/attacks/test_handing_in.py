@@ -10,12 +10,12 @@ import pytest
 from attack import DISTANCE, RIGHT
 from handing_in import HANDED_IN, notebook, zipped
 
-from grading.course import Course
-from grading.grade import grade
 from grading.intake.submissions import find_submissions, read_submission
 from grading.isolation.sandbox import Limits, Sandbox
 from grading.reports import write_reports
-from grading.results import Result, as_data
+from grading.running.grade import grade
+from grading.running.rules import Course
+from grading.verdict.results import Result, as_data
 
 COURSE = Course({"cosine_similarity": 1.0}, seeds=(1000003,), key={"Q1": frozenset({"none such"})})
 HOSTILE_IDS = ("<script>alert(1)", "=1+1", "@SUM(A1)", "con", "b10 ", "B10.", "-rf", "\u202eb10", "a" * 200, "$(id)")

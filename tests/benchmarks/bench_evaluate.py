@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from hw_xai.commands.evaluating import Evaluator, Plan
-from hw_xai.commands.evaluation_methods import method_names
 from hw_xai.evaluate.scores import SCORES
+from hw_xai.studies.evaluation.evaluator import Evaluator, Plan
+from hw_xai.studies.evaluation.methods import method_names
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", default="foodnet-synthetic")

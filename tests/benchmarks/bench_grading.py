@@ -28,9 +28,9 @@ from peers import environments
 from peers.measure import Cost, cost
 from peers.submissions import CHEAP, HOMEWORK, homework, write_all
 
-from grading.calls import objects_of, outputs_of
-from grading.course import private_seeds
-from grading.exercises import EXERCISES
+from grading.homework.exercises import EXERCISES
+from grading.isolation.inside.calls import objects_of, outputs_of
+from grading.running.rules import private_seeds
 
 EXERCISES_OF = {"trivial": CHEAP, "homework": tuple(HOMEWORK)}
 CORES = len(os.sched_getaffinity(0))

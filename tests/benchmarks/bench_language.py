@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hw_xai.core.batches import BATCH_SIZE
+from hw_xai.core.memory import even_chunks
 from hw_xai.explain.attention import KINDS
-from hw_xai.explain.contract import BATCH_SIZE, even_chunks
 from hw_xai.language.attribution import attribute_tokens, class_scores, embedding_model, word_embeddings
 from hw_xai.language.bert import Bert, load_bert
 from hw_xai.language.tokens import encode
-from hw_xai.show.attention_page import HeadsView, SentenceView, write_attention_page
+from hw_xai.show.pages.attention.page import HeadsView, SentenceView, write_attention_page
 
 N_STEPS = 50
 SENTENCE = (

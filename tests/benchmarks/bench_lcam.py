@@ -15,21 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from hw_xai.commands.explaining import counted
 from hw_xai.evaluate.faithfulness import masked_confidence
-from hw_xai.explain import (
-    METHODS,
-    ada_sise,
-    grad_cam,
-    grad_cam_plus_plus,
-    lcam,
-    rise,
-    score_cam,
-    sidu,
-    sise,
-)
+from hw_xai.explain import METHODS, ada_sise, grad_cam, grad_cam_plus_plus, lcam, rise, score_cam, sidu, sise
+from hw_xai.studies.pictures import counted
 from hw_xai.vision.lcam import load as load_lcam
-from hw_xai.vision.models import load
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
 
 
@@ -53,11 +43,11 @@ def rows(model_name: str, model: nn.Module) -> dict[str, partial]:
 def photos(data: str, n: int, size: int) -> Tensor:
     """Return n validation photos (n, 3, H, W), chosen by a seed, or n dishes."""
     if data == "synthetic":
-        from hw_xai.vision.synthetic import SyntheticFood11
+        from hw_xai.vision.dishes.synthetic import SyntheticFood11
 
         found: Dataset = SyntheticFood11(n, seed=1, transform=preprocessing(size))
     else:
-        from hw_xai.vision.food11 import Food11
+        from hw_xai.vision.food11.layout import Food11
 
         found = Food11(data, "validation", transform=preprocessing(size))
     chosen = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:n]

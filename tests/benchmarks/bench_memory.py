@@ -20,7 +20,7 @@ import torchvision
 from torch import Tensor, nn
 
 from hw_xai.explain import METHODS, LearnedCAM
-from hw_xai.vision.models import Classifier, FoodNet
+from hw_xai.vision.networks import Classifier, FoodNet
 
 MODELS = {
     "homework": Classifier,

@@ -21,12 +21,13 @@ from PIL import Image
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
+from hw_xai.core.memory import even_chunks
+from hw_xai.core.randomness import gaussian
 from hw_xai.explain import superpixels
-from hw_xai.explain.contract import even_chunks, gaussian
 from hw_xai.explain.gradients import differentiate, path_rule, value_range
 from hw_xai.explain.subsets import balanced_subsets
 from hw_xai.explain.surrogate import as_regions, region_means
-from hw_xai.vision.models import load
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
 
 ENOUGH = 0.98

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hw_xai.evaluate.localization import mass_inside, pointing_game
 from hw_xai.explain import METHODS, LearnedCAM
 from hw_xai.vision.misled import SHORTCUT, logo_dishes
-from hw_xai.vision.models import load
+from hw_xai.vision.networks import load
 
 PATCHES = torch.arange(64).reshape(8, 8).kron(torch.ones(16, 16).long())  # regions of 16², as large as a logo
 OPTIONS = {

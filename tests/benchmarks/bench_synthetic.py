@@ -5,8 +5,8 @@ import time
 
 import cv2
 
-from hw_xai.vision.food11 import CLASSES
-from hw_xai.vision.synthetic import draw_dish
+from hw_xai.vision.dishes.synthetic import draw_dish
+from hw_xai.vision.food11.layout import CLASSES
 
 
 def seconds_each(target: int, size: int, n_images: int = 40, rounds: int = 3) -> float:

@@ -26,9 +26,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
+from hw_xai.core.memory import even_chunks
 from hw_xai.explain import METHODS, last_map
-from hw_xai.explain.contract import even_chunks
-from hw_xai.vision.models import Classifier
+from hw_xai.vision.networks import Classifier
 
 MODELS = {"resnet18": lambda: torchvision.models.resnet18(weights=None), "homework": Classifier}
 SEGMENTS = torch.arange(49).reshape(7, 7).repeat_interleave(19, 0).repeat_interleave(19, 1)[:128, :128]

@@ -5,9 +5,16 @@ import pytest
 
 from hw_xai.explain import cosine_similarity, euclidean_distance, project, sense_report
 from hw_xai.explain.attention import KINDS
-from hw_xai.show.attention_page import Corpus, HeadsView, MaskView, NearestView, SentenceView, write_attention_page
-from hw_xai.show.embedding_page import Plane, Point, write_embedding_page
-from hw_xai.show.token_page import MethodView, SentenceScores, write_token_page
+from hw_xai.show.pages.attention.page import (
+    Corpus,
+    HeadsView,
+    MaskView,
+    NearestView,
+    SentenceView,
+    write_attention_page,
+)
+from hw_xai.show.pages.embedding.page import Plane, Point, write_embedding_page
+from hw_xai.show.pages.tokens.page import MethodView, SentenceScores, write_token_page
 
 LAYERS, HEADS = 3, 4
 SENTENCES = [["[CLS]", "she", "un", "##kind", "<b>", "[SEP]"], ["[CLS]", "今", "天", "吃", "蘋", "果", "[SEP]"]]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from hw_xai.show.evaluation_page import Curves, Row, Strip, write_evaluation_page
+from hw_xai.show.pages.evaluation.page import Curves, Row, Strip, write_evaluation_page
 
 
 class Mean(NamedTuple):
@@ -29,9 +29,7 @@ def evaluation(tmp_path_factory):
     values = {name: random.random(len(keys)).tolist() for name in names}
     values["LIME"][0] = 0.999
     values["Grad-CAM"][1] = 0.001
-    cells = {
-        name: {k: Mean(v, v - 0.05, v + 0.05) for k, v in zip(keys, values[name], strict=True)} for name in names
-    }
+    cells = {name: {k: Mean(v, v - 0.05, v + 0.05) for k, v in zip(keys, values[name], strict=True)} for name in names}
     del cells["Occlusion"]["score 0"]
     verdict = ("depends on the model", "Changes when the model is randomized.")
     rows = [Row(name, name, name == "Random map", cells[name], *verdict) for name in names]

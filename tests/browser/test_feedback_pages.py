@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from grading.course import Course
-from grading.judge import Text
 from grading.reports import write_reports
-from grading.results import Answered, Graded, Picture, Result
+from grading.running.rules import Course
+from grading.verdict.results import Answered, Graded, Picture, Result
+from grading.words import Text
 
 COURSE = Course(points={"saliency": 2}, seeds=(5,), key={"Q1": frozenset({"dish_3"})}, title="<b>Homework</b> 9")
 MAP = [[(i * j) / 100 for j in range(12)] for i in range(12)]

@@ -11,9 +11,9 @@ from torch import Tensor
 from hw_xai.evaluate.localization import auroc, best_iou, mass_inside, pointing_game
 from hw_xai.explain import METHODS
 from hw_xai.vision import lcam
-from hw_xai.vision.models import load
+from hw_xai.vision.dishes.synthetic import SyntheticFood11
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
-from hw_xai.vision.synthetic import SyntheticFood11
 
 SCORES = [pointing_game, mass_inside, best_iou, auroc]
 

@@ -27,7 +27,7 @@ from hw_xai.explain import (
     integrated_gradients,
     smooth_grad,
 )
-from hw_xai.training import accuracy
+from hw_xai.training.run import accuracy
 from hw_xai.vision.digits import digits, permuted_digits, train_digits, train_permuted_digits
 
 METHODS = {

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from hw_xai.explain import METHODS, LearnedCAM
-from hw_xai.vision.models import Classifier
+from hw_xai.vision.networks import Classifier
 
 QUARTERS = torch.arange(4).reshape(2, 2).kron(torch.ones(16, 16).long())  # of a picture of 32²
 FAST = {

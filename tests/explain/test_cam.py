@@ -28,7 +28,7 @@ from hw_xai.explain import (
     sise,
 )
 from hw_xai.explain.masked_cam import otsu
-from hw_xai.vision.models import Classifier, FoodNet
+from hw_xai.vision.networks import Classifier, FoodNet
 
 close = partial(torch.testing.assert_close, rtol=1e-6, atol=1e-9)
 SINGLE_PASS = [cam, grad_cam, grad_cam_plus_plus, guided_grad_cam]

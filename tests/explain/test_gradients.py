@@ -18,7 +18,7 @@ from hw_xai.explain import (
     saliency,
     smooth_grad,
 )
-from hw_xai.vision.models import Classifier
+from hw_xai.vision.networks import Classifier
 
 close = partial(torch.testing.assert_close, rtol=1e-6, atol=1e-9)
 RULES = ["midpoint", "gauss_legendre", "trapezoid"]

@@ -11,11 +11,11 @@ from captum.attr import Occlusion
 from PIL import Image
 from torch import Tensor, nn
 
+from hw_xai.core.memory import even_chunks
 from hw_xai.explain import METHODS, fill_shift, occlusion, rise
-from hw_xai.explain.engine import even_chunks
 from hw_xai.explain.fills import blurred, inpainted
 from hw_xai.explain.perturbation import soft_masks, window_count
-from hw_xai.vision.models import load
+from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
 
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-12)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hw_xai.explain import lime, lime_report, lime_surrogates, superpixels
 from hw_xai.explain.subsets import balanced_subsets
 from hw_xai.explain.surrogate import region_means, region_subsets
-from hw_xai.vision.models import Classifier
+from hw_xai.vision.networks import Classifier
 
 close = partial(torch.testing.assert_close, rtol=1e-6, atol=1e-9)
 PATCHES = torch.arange(16).reshape(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)  # of a picture of 16²

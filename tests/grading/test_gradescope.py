@@ -19,9 +19,9 @@ import pytest
 
 from grading import gradescope
 from grading.cli import main
-from grading.course import Course, LatePolicy
 from grading.gradescope import Plan, autograder_zip, grade_one, not_graded_results, plan_from, results_of
-from grading.results import Answered, Graded, Result
+from grading.running.rules import Course, LatePolicy
+from grading.verdict.results import Answered, Graded, Result
 from grading.wheel import kit_wheel
 
 COURSE = Course(
@@ -70,7 +70,7 @@ def cosine_similarity(a, b):
             seen.append("wrote " + name)
         except OSError:
             pass
-    for module in ("grading.exercises", "hw_xai.explain", "lime"):
+    for module in ("grading.homework.exercises", "hw_xai.explain", "lime"):
         try:
             __import__(module)
             seen.append("imported " + module)
@@ -142,10 +142,10 @@ class Box:
         pass
 
     def run(self, source, function, calls):
-        from grading.calls import answers_to
-        from grading.exercises import EXERCISES
+        from grading.homework.exercises import EXERCISES
+        from grading.isolation.inside.calls import answers_to
         from grading.isolation.sandbox import Reply
-        from grading.judge import Text
+        from grading.words import Text
 
         if self.error:
             raise self.error
@@ -157,7 +157,7 @@ class Box:
 @pytest.fixture
 def box(monkeypatch) -> Box:
     box = Box()
-    monkeypatch.setattr("grading.batch.sandbox_of", lambda course: box)
+    monkeypatch.setattr("grading.running.batch.sandbox_of", lambda course: box)
     return box
 
 

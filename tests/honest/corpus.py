@@ -22,10 +22,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from grading.cells import Options
-from grading.exercises import EXERCISES
-from grading.release import as_bytes, masters, release
-from hw_xai.commands.submit import packed
+from grading.homework.cells import Options
+from grading.homework.exercises import EXERCISES
+from grading.homework.release import as_bytes, masters, release
+from hw_xai.cli.commands.submit import packed
 
 SOLUTIONS = Path(__file__).parent.parent / "grading" / "solutions"
 Files = dict[str, bytes]

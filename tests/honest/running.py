@@ -9,9 +9,9 @@ import types
 
 import torch
 
-from grading.calls import answers_to
-from grading.exercises import EXERCISES
-from grading.judge import judge
+from grading.homework.exercises import EXERCISES
+from grading.isolation.inside.calls import answers_to
+from grading.verdict.judging import judge
 
 torch.set_num_threads(1)
 for line in sys.stdin:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw_xai.show.attention_page import Corpus, HeadsView, NearestView, SentenceView, write_attention_page
-from hw_xai.show.pages import packed, rounded, shares, whole
+from hw_xai.show.frame.packing import packed, rounded, shares, whole
+from hw_xai.show.pages.attention.page import Corpus, HeadsView, NearestView, SentenceView, write_attention_page
 
 
 def sentence(n_layers: int, n_heads: int, n_tokens: int, **more) -> SentenceView:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from hw_xai.show import overlay, save_picture
-from hw_xai.show.colours import LEVELS, NIGHT, PAPER, colour, css_gradient, mute, over, table
-from hw_xai.show.images import heatmap_uri, outline, photo_uri, to_rgb
+from hw_xai.show.frame.colours import LEVELS, NIGHT, PAPER, colour, css_gradient, mute, over, table
+from hw_xai.show.frame.images import heatmap_uri, outline, photo_uri, to_rgb
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 

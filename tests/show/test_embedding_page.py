@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from hw_xai.explain import cosine_similarity, euclidean_distance, project, sense_report
-from hw_xai.show.embedding_page import Plane, Point, write_embedding_page
-from hw_xai.show.sentence_figures import (
+from hw_xai.show.figures.sentences import (
     all_heads_figure,
     attention_figure,
     heads_figure,
@@ -17,6 +16,7 @@ from hw_xai.show.sentence_figures import (
     similarity_figure,
     words_figure,
 )
+from hw_xai.show.pages.embedding.page import Plane, Point, write_embedding_page
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_figures_are_drawn_and_repeat_to_the_byte(tmp_path, states):
 
 
 def test_without_a_chinese_font_it_says_which_package_brings_one(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hw_xai.show.sentence_figures.can_draw", lambda text: False)
+    monkeypatch.setattr("hw_xai.show.figures.sentences.can_draw", lambda text: False)
     assert save_figure(words_figure(["a"], {"IG": np.ones(1)}), tmp_path / "w", "蘋果") == []
     assert "fonts-noto-cjk" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from hw_xai.show.evaluation_page import Curves, Row, Strip, as_text, best, goodness, write_evaluation_page
-from hw_xai.show.leaderboard import leaderboard
+from hw_xai.show.figures.leaderboard import leaderboard
+from hw_xai.show.pages.evaluation.page import Curves, Row, Strip, as_text, best, goodness, write_evaluation_page
 
 
 class Mean(NamedTuple):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hw_xai.show.figures import save_png
-from hw_xai.show.sanity_figures import forgetting, similarity_curves
+from hw_xai.show.figures.pictures import save_png
+from hw_xai.show.figures.sanity import forgetting, similarity_curves
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.random((16, 16, 3))

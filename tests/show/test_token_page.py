@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hw_xai.show.token_page import MethodView, SentenceScores, rank_agreement, write_token_page
+from hw_xai.show.pages.tokens.page import MethodView, SentenceScores, rank_agreement, write_token_page
 
 WORDS = [("[CLS]", True), ("good", False), ("<b>", False)]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hw_xai.errors import UserError
-from hw_xai.training import accuracy, fit
+from hw_xai.training.run import accuracy, fit
 from hw_xai.vision.digits import build_digits, digits, permuted_digits, train_digits
 
 

@@ -8,8 +8,8 @@ from torch.utils.data import Dataset
 from hw_xai.cli import main
 from hw_xai.errors import UserError
 from hw_xai.explain import LearnedCAM
+from hw_xai.training.recipe import LcamRecipe
 from hw_xai.vision.lcam import fingerprint, load, save, train
-from hw_xai.vision.recipe import LcamRecipe
 
 TINY = LcamRecipe(epochs=2, batch_size=8, lr=0.3)
 
@@ -106,8 +106,8 @@ def test_the_command_trains_and_explain_uses_it(tmp_path, capsys):
 
 
 def test_a_model_without_one_is_told_how_to_get_one(tmp_path, capsys):
-    from hw_xai.vision.models import build
-    from hw_xai.vision.models import save as save_model
+    from hw_xai.vision.networks import build
+    from hw_xai.vision.networks import save as save_model
 
     Image.new("RGB", (40, 40)).save(tmp_path / "0.png")
     save_model(build("foodnet"), tmp_path / "mine.safetensors", "foodnet")

@@ -5,10 +5,10 @@ import torch
 
 from hw_xai.explain import lcam
 from hw_xai.files import shipped
+from hw_xai.vision.dishes.synthetic import SyntheticFood11
 from hw_xai.vision.lcam import SHIPPED, load
-from hw_xai.vision.models import load as load_model
+from hw_xai.vision.networks import load as load_model
 from hw_xai.vision.preprocess import preprocessing
-from hw_xai.vision.synthetic import SyntheticFood11
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hw_xai.vision.misled import permuted_dishes, train_permuted_foodnet
-from hw_xai.vision.models import FoodNet
+from hw_xai.vision.networks import FoodNet
 
 
 def test_permuted_dishes_keep_the_number_of_each_label():

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from hw_xai.files import shipped
-from hw_xai.vision.food11 import Food11
-from hw_xai.vision.models import SHIPPED, load
+from hw_xai.vision.dishes.synthetic import SyntheticFood11
+from hw_xai.vision.food11.layout import Food11
+from hw_xai.vision.networks import SHIPPED, load
 from hw_xai.vision.preprocess import preprocessing
-from hw_xai.vision.synthetic import SyntheticFood11
 
 PHOTOS = os.environ.get("HW_XAI_PHOTOS")
 needs_photos = pytest.mark.skipif(not PHOTOS, reason="HW_XAI_PHOTOS names no folder of real photos")

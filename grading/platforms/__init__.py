@@ -1,0 +1,1 @@
+"""What Canvas, Moodle, Gradescope and NTU COOL call things: layouts of downloads, rosters."""

@@ -1,0 +1,183 @@
+"""Grades a class: threads that each supervise one sandbox, one writer, a journal from which a stopped run goes on.
+
+Covers: no code of a student runs in this process or in a worker of Dask; each result is written, with a line in the
+audit log, before it counts as done; a kill at any moment costs only what was being graded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import partial
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, Protocol
+
+from hw_xai.errors import UserError
+
+from ..intake.submission import Submission
+from ..intake.submissions import Found, read_submission
+from ..platforms.roster import variant_of
+from ..verdict.results import Graded, Result
+from .audit import Log
+from .grade import completed, grade_exercises, not_graded
+from .journal import Journal, hash_of, text_of
+from .rules import Course
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from ..isolation.sandbox import Sandbox
+
+LOOK, PATIENCE = 0.2, 1.5  # seconds: between looks at whether to stop, and until hanging threads are left alone
+
+
+class Examiner(Protocol):
+    """Grades the exercises of one submission after another; used by one thread."""
+
+    def exercises(self, sources: Mapping[str, str]) -> tuple[Graded, ...]: ...
+
+    def close(self) -> None: ...
+
+
+class Here:
+    """An examiner with a sandbox on this machine. ready: open ones; it takes one, while there are any."""
+
+    def __init__(self, course: Course, ready: list[Sandbox] | None = None):
+        self.course, self.ready, self.sandbox = course, ready or [], None
+
+    def exercises(self, sources: Mapping[str, str]) -> tuple[Graded, ...]:
+        if not self.sandbox:  # late: often nothing is left to grade
+            try:
+                self.sandbox = self.ready.pop()
+            except IndexError:
+                self.sandbox = sandbox_of(self.course)
+        return grade_exercises(sources, self.course, self.sandbox)
+
+    def close(self) -> None:
+        if self.sandbox:
+            self.sandbox.close()
+
+
+def sandbox_of(course: Course) -> Sandbox:
+    """Return a new sandbox of the course's tier and limits."""
+    from ..isolation.sandbox import Limits, Sandbox
+
+    own = {"wall_seconds": course.wall, "memory_bytes": course.memory}
+    return Sandbox(course.isolation, Limits(**{name: value for name, value in own.items() if value is not None}))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a thread hands to the writer; result is None where the journal has it already."""
+
+    student: str
+    key: str = ""
+    result: Result | None = None
+    sources: Mapping[str, str] | None = None
+
+
+class Batch:
+    """One run over a class. salt: shuffles the options of each student, as in the release; None: as the notebooks say.
+
+    examiner: makes one for each of `jobs` threads.
+    """
+
+    def __init__(self, course: Course, journal: Journal, log: Log, salt: str | None = None):
+        self.course, self.journal, self.log, self.salt = course, journal, log, salt
+        self.fingerprint = course.fingerprint
+        self.tally: Counter[str] = Counter()
+
+    def run(self, found: Sequence[Found], examiner: Callable[[], Examiner], jobs: int, bar: tqdm) -> None:
+        """Grade what is not yet graded. UserError: no sandbox or cluster is to be had; OSError: the disk."""
+        outcomes: Queue[Outcome | BaseException] = Queue(maxsize=2 * jobs)
+        pool = _Pool(iter(found), outcomes, examiner, partial(self._outcome_of, known=self.journal.keys()))
+        threads = [threading.Thread(target=pool.supervise, daemon=True) for _ in range(min(jobs, len(found)))]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in found:
+                self._write(_next(outcomes))
+                bar.set_postfix(dict(sorted(self.tally.items())), refresh=False)
+                bar.update()
+        finally:  # after an interruption a thread may hang in its sandbox, which ends with this process
+            pool.stopping.set()
+            deadline = time.monotonic() + PATIENCE
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _write(self, outcome: Outcome | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if outcome.result is None:
+            self.tally["kept"] += 1
+            return
+        text = text_of(outcome.result)
+        statuses = Counter(graded.status for graded in outcome.result.exercises)
+        tiers = sorted({graded.isolation for graded in outcome.result.exercises} - {""})
+        head = self.log.add("result", student=outcome.student, result=hash_of(text), isolation=tiers)
+        key = "" if statuses["not_graded"] else outcome.key  # the next run tries again
+        self.journal.write(outcome.student, key, text, outcome.sources or {}, head)
+        self.tally += statuses
+
+    def _outcome_of(self, one: Found, examiner: Examiner, known: Mapping[str, str]) -> Outcome:
+        try:
+            variant = None if self.salt is None else variant_of(one.student, self.salt)
+            submission = read_submission(one, list(self.course.points), variant)
+            key = key_of(submission, self.fingerprint)
+            if known.get(one.student) == key:
+                return Outcome(one.student)
+            result = completed(submission, self.course, examiner.exercises(submission.sources))
+            return Outcome(one.student, key, result, submission.sources)
+        except UserError:
+            raise
+        except Exception as error:  # ours: told in the result, and tried again by the next run
+            ours = not_graded(self.course, error)
+            return Outcome(one.student, "", Result(one.student, one.name, ours, (), platform_id=one.platform_id))
+
+
+def key_of(submission: Submission, fingerprint: str) -> str:
+    """Return a hash of all that decides a result; two submissions with the same key have the same result."""
+    read = {"sources", "answers"}  # both follow from the digest, and answers may be any literal
+    about = [getattr(submission, part.name) for part in fields(submission) if part.name not in read]
+    return hashlib.sha256(json.dumps([fingerprint, about], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _next(outcomes: Queue) -> Outcome | BaseException:
+    while True:
+        with suppress(Empty):  # a wait without an end cannot be interrupted everywhere
+            return outcomes.get(timeout=LOOK)
+
+
+class _Pool:
+    """What the threads of one run share. grade: a submission and an examiner -> its outcome."""
+
+    def __init__(self, waiting: Iterator[Found], outcomes: Queue, examiner: Callable[[], Examiner], grade: Callable):
+        self.waiting, self.outcomes, self.examiner, self.grade = waiting, outcomes, examiner, grade
+        self.lock, self.stopping = threading.Lock(), threading.Event()
+
+    def supervise(self) -> None:
+        """Take one submission after another until there are no more."""
+        try:
+            mine = self.examiner()
+            try:
+                while (one := self._take()) and not self.stopping.is_set():
+                    self._offer(self.grade(one, mine))
+            finally:
+                mine.close()
+        except BaseException as error:  # the writer raises it, in the main thread
+            self._offer(error)
+
+    def _take(self) -> Found | None:
+        with self.lock:
+            return next(self.waiting, None)
+
+    def _offer(self, outcome: Outcome | BaseException) -> None:
+        while not self.stopping.is_set():
+            with suppress(Full):
+                return self.outcomes.put(outcome, timeout=LOOK)

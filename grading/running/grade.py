@@ -1,0 +1,166 @@
+"""One submission -> its Result. The student's code runs in the sandbox; verdict, points and words are made here.
+
+Covers: outputs are only compared; an error of ours costs one exercise its grading, never its points in silence.
+Does not cover: what the sandbox lets through; arrays must have been checked there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hw_xai.errors import UserError
+
+from ..homework.exercises import EXERCISES
+from ..homework.misconceptions import MISCONCEPTIONS
+from ..homework.questions import load_questions
+from ..homework.scoring import complaints, marked, score
+from ..intake.submission import Submission
+from ..isolation.inside.calls import Call
+from ..verdict.distances import Answers
+from ..verdict.exercise import Verdict
+from ..verdict.feedback import LARGEST, drawable
+from ..verdict.judging import judge
+from ..verdict.results import Answered, Graded, Picture, Result
+from ..words import Text
+from .rules import Course
+
+if TYPE_CHECKING:
+    from ..isolation.sandbox import Reply, Sandbox
+
+NOT_THERE = Text("there is no such function in what was handed in", "繳交的檔案中沒有這個函式")
+DIED = ("crashed", "out_of_memory")
+JUDGING = threading.Lock()  # plans and references draw from torch's global random state, which all threads share
+DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do not show in the files
+
+
+def grade(submission: Submission, course: Course, sandbox: Sandbox) -> Result:
+    """Return the result of a submission; nothing that a student handed in raises."""
+    return completed(submission, course, grade_exercises(submission.sources, course, sandbox))
+
+
+def grade_exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox) -> tuple[Graded, ...]:
+    """Run and judge the exercises that count. UserError: there is no sandbox to be had."""
+    return tuple(_graded(name, sources.get(name), course, sandbox) for name in course.points)
+
+
+def completed(submission: Submission, course: Course, exercises: tuple[Graded, ...]) -> Result:
+    """Return the result with the questions added and the points for lateness taken off."""
+    result = Result(
+        submission.student,
+        submission.name,
+        exercises,
+        _answered(submission, course),
+        submission.remarks,
+        digest=submission.digest,
+        platform_id=submission.platform_id,
+    )
+    days = course.days_late(submission.submitted, submission.late)
+    if not days:
+        return result
+    share = course.late.share(days)
+    taken = (f"{100 * share:.4g} % of the points are taken off", f"扣除所得分數的 {100 * share:.4g}%")
+    en, zh = taken if share else ("nothing is taken off", "不扣分")
+    remark = Text(f"handed in late, day {days} after the date due: {en}", f"遲交，截止後第 {days} 天：{zh}")
+    return replace(result, deducted=round(share * result.points, 4), remarks=(*result.remarks, remark))
+
+
+def not_graded(course: Course, error: Exception) -> tuple[Graded, ...]:
+    """Return what is said of each exercise when an error of ours came before any was run."""
+    return tuple(_ours(name, course, error) for name in course.points)
+
+
+# ---------------------------------------------------------------------------------------------------------- exercises
+
+
+def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> Graded:
+    points = course.points[name]
+    if source is None:
+        return Graded(name, "not_attempted", 0.0, points, NOT_THERE)
+    try:
+        with JUDGING:
+            plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
+        reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
+        if reply.status != "ok":
+            return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.tier)
+        verdict = _verdict(name, plans, reply)
+    except UserError:
+        raise
+    except Exception as error:  # ours, or a way of handing in that we did not think of: a person must look
+        return _ours(name, course, error)
+    return Graded(
+        name,
+        "passed" if verdict.passed else "failed",
+        points if verdict.passed else 0.0,
+        points,
+        verdict.reason,
+        verdict.hint,
+        verdict.misconception,
+        None if verdict.passed else _picture(verdict),
+        sandbox.tier,
+    )
+
+
+def _run(source: str, name: str, calls: Sequence[Call], sandbox: Sandbox) -> Reply:
+    """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor."""
+    reply = sandbox.run(source, name, calls)
+    starved = reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
+    return sandbox.run(source, name, calls) if reply.status in DIED or starved else reply
+
+
+def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:
+    """Return the first verdict that names a mistake, else the first that is not "right", else "right"."""
+    answers: Answers = list(reply.answers)
+    wrong = []
+    with JUDGING, np.errstate(all="ignore"):  # 1e300 is a wrong answer, not a warning
+        for calls in plans:
+            verdict = judge(EXERCISES[name], MISCONCEPTIONS.get(name, ()), calls, answers[: len(calls)])
+            answers = answers[len(calls) :]
+            if verdict.misconception:
+                return verdict
+            if not verdict.passed:
+                wrong.append(verdict)
+    return wrong[0] if wrong else verdict
+
+
+def _picture(verdict: Verdict) -> Picture | None:
+    yours, expected = verdict.yours, verdict.expected
+    if yours is None or yours.shape != expected.shape or yours.size < 2:
+        return None
+    return Picture(*(_rounded(array).tolist() for array in drawable([yours, expected])))
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Return values with a few digits; + 0: no −0."""
+    values = np.clip(values, -LARGEST, LARGEST)
+    return np.vectorize(lambda value: float(f"{value:.{DIGITS}g}"), otypes=[float])(values) + 0.0
+
+
+def _ours(name: str, course: Course, error: Exception) -> Graded:
+    what = type(error).__name__
+    reason = Text(
+        f"not graded: the grader itself stopped with {what}; this is not your mistake, and your teacher sees it too",
+        f"尚未評分：評分程式本身發生 {what}；這不是你的錯，老師也會看到這則訊息",
+    )
+    return Graded(name, "not_graded", 0.0, course.points[name], reason)
+
+
+# ---------------------------------------------------------------------------------------------------------- questions
+
+
+def _answered(submission: Submission, course: Course) -> tuple[Answered, ...]:
+    if not course.key:
+        return ()
+    points = score(submission.answers, course.key, submission.variant, course.partial)
+    unread = complaints(submission.answers, submission.variant)
+    options = marked(submission.answers, submission.variant)
+    return tuple(
+        Answered(
+            name, points[name], load_questions()[name].points, unread.get(name, Text("", "")), options.get(name, ())
+        )
+        for name in course.key
+    )

@@ -1,0 +1,1 @@
+"""From outputs to words: distances, exercises as data, the judge, feedback, results."""

@@ -1,0 +1,97 @@
+"""What the grader found: one Result a student, one Graded an exercise. Plain data that the journal keeps as JSON."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from ..words import Text
+
+Status = Literal["passed", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Two small arrays to be drawn side by side, as nested lists: (H, W), or (K,) for a row of numbers."""
+
+    yours: list
+    expected: list
+
+
+@dataclass(frozen=True)
+class Graded:
+    """The result of one exercise, with a reason that the student can act on."""
+
+    exercise: str
+    status: Status
+    points: float
+    out_of: float
+    reason: Text
+    hint: Text = Text("", "")
+    misconception: str | None = None
+    picture: Picture | None = None
+    isolation: str = ""  # the tier it ran in: "bubblewrap", "process" or "none"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The result of one question; complaint says why an answer could not be read, else it is empty.
+
+    chosen: the options by their names, which are the same whatever letters a student saw.
+    """
+
+    question: str
+    points: float
+    out_of: float
+    complaint: Text = Text("", "")
+    chosen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one submission. deducted: points taken off for being late, already part of `points`.
+
+    platform_id: Canvas's own number of the student, where the download says it.
+    """
+
+    student: str
+    name: str
+    exercises: tuple[Graded, ...]
+    questions: tuple[Answered, ...]
+    remarks: tuple[Text, ...] = ()
+    deducted: float = 0.0
+    digest: str = ""
+    platform_id: str = ""
+
+    @property
+    def points(self) -> float:
+        return max(0.0, round(sum(part.points for part in (*self.exercises, *self.questions)) - self.deducted, 4))
+
+    @property
+    def out_of(self) -> float:
+        return round(sum(part.out_of for part in (*self.exercises, *self.questions)), 4)
+
+
+def as_data(result: Result) -> dict:
+    """Return a result as what JSON can hold."""
+    return asdict(result)
+
+
+def from_data(data: dict) -> Result:
+    """Return the result that `as_data` was given."""
+    texts = {"reason", "hint", "complaint"}
+
+    def restored(row: dict) -> dict:
+        row = {k: Text(*v) if k in texts else v for k, v in row.items()}
+        if row.get("picture"):
+            row["picture"] = Picture(**row["picture"])
+        if "chosen" in row:
+            row["chosen"] = tuple(map(str, row["chosen"] or ()))
+        return row
+
+    return Result(
+        **{
+            **data,
+            "exercises": tuple(Graded(**restored(row)) for row in data["exercises"]),
+            "questions": tuple(Answered(**restored(row)) for row in data["questions"]),
+            "remarks": tuple(Text(*remark) for remark in data["remarks"]),
+        }
+    )

@@ -1,0 +1,76 @@
+"""Train a food-11 network; the same command resumes an interrupted run.
+
+Several processes or GPUs: `accelerate launch -m hw_xai.cli train …`.
+"""
+
+import argparse
+
+from ..options import add_recipe, count, recipe_of
+
+_HELP = {
+    "architecture": "foodnet, classifier (the homework's) or any torchvision backbone, such as resnet18",
+    "pretrained": "start from ImageNet weights",
+    "init": "weights file to start from, such as an earlier run's best.safetensors",
+    "freeze": "leading children of model.features that stay as they are",
+    "epochs": "passes over the training photos",
+    "batch_size": "images per step and process",
+    "lr": "highest learning rate",
+    "weight_decay": "AdamW's weight decay",
+    "warmup": "share of the steps in which the learning rate rises",
+    "label_smoothing": "share of the label spread over all classes",
+    "mix": "share of the batches under mixup or cutmix",
+    "ema": "decay of the averaged weights",
+    "train_size": "side of the training crops, pixels",
+    "eval_size": "side of the validation photos, pixels",
+    "seed": "decides everything that is random",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    parser.add_argument("--data", required=True, help='food-11 folder, or "synthetic" for the drawn dishes')
+    parser.add_argument("--out", required=True, help="folder of the run: checkpoints, log, pictures")
+    parser.add_argument("--workers", type=workers, default=0, help="processes that read photos")
+    parser.add_argument("--threads", type=count, help="CPU threads (PyTorch's own choice)")
+    parser.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
+    parser.add_argument("--synthetic-images", type=count, default=11_000, help="training images drawn for synthetic")
+    from ...training.recipe import Recipe
+
+    add_recipe(parser, Recipe, _HELP)
+
+
+def workers(text: str) -> int:
+    """Return a whole number of at least 0."""
+    return 0 if text == "0" else count(text)
+
+
+def run(options: argparse.Namespace) -> None:
+    import torch
+    from accelerate import PartialState
+
+    from ...training.recipe import Recipe
+    from ...vision.train import train
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    recipe = recipe_of(options, Recipe)
+    training, validation = _splits(options)
+    report = train(recipe, training, validation, options.out, workers=options.workers, tensorboard=options.tensorboard)
+    if not PartialState().is_main_process:
+        return
+    width = max(map(len, report["per_class"]))
+    for name, accuracy in report["per_class"].items():
+        print(f"{name:<{width}}  {accuracy:.3f}")
+    print(f"{'top-1':<{width}}  {report['top1']:.4f} after epoch {report['epoch']}")
+    print(f"weights: {options.out}/best.safetensors")
+
+
+def _splits(options: argparse.Namespace) -> tuple:
+    if options.data == "synthetic":
+        from ...vision.dishes.synthetic import SyntheticFood11
+
+        # the two seeds share no picture
+        return SyntheticFood11(options.synthetic_images, seed=0), SyntheticFood11(1_100, seed=1)
+    from ...vision.food11.layout import Food11
+
+    return Food11(options.data, "training"), Food11(options.data, "validation")

@@ -1,1 +1,0 @@
-"""The subcommands of hw-xai: each module adds its arguments and runs."""

@@ -1,0 +1,93 @@
+"""Layers of a model: found by name or by default, hooked, recorded."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+from torch import Tensor, nn
+
+from ..errors import nearest
+from .arguments import described
+from .memory import even_chunks as even_chunks
+from .protocols import Layer
+from .protocols import Model as Model
+
+
+def find_layer(model: Model, layer: Layer) -> nn.Module:
+    """Return the module that `layer` means: a module of the model, its dotted path, None for the last convolution."""
+    if layer is None:
+        return last_convolution(model)
+    if isinstance(layer, str):
+        names = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+        if layer not in names:
+            kind = type(model).__name__
+            raise ValueError(f'`layer` must name a module of {kind}, got "{layer}".{nearest(layer, names)}')
+        return names[layer]
+    if not isinstance(layer, nn.Module):
+        raise ValueError(f"`layer` must be a module of the model or its dotted path, got {described(layer)}")
+    if isinstance(model, nn.Module) and all(module is not layer for module in model.modules()):
+        raise ValueError(f"`layer` must be a module of the model, got another {type(layer).__name__}")
+    return layer
+
+
+def last_convolution(model: Model) -> nn.Module:
+    """Return the convolution that was registered last: the usual layer for class activation maps."""
+    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d
+    found = [module for module in model.modules() if isinstance(module, kinds)] if isinstance(model, nn.Module) else []
+    if not found:
+        raise ValueError(f"`layer` must be given for a model without convolution modules, got {described(model)}")
+    return found[-1]
+
+
+@contextmanager
+def hooked(layers: Iterable[nn.Module], hook: Callable[[nn.Module, Tensor], Tensor | None]) -> Iterator[None]:
+    """Call hook(layer, output) after each of the layers; what it returns, if anything, replaces the output."""
+    with ExitStack() as stack:
+        for layer in layers:
+            handle = layer.register_forward_hook(lambda module, _, output: hook(module, output))
+            stack.callback(handle.remove)
+        yield
+
+
+class Recording(Mapping[str | nn.Module, Tensor]):
+    """What each layer returned in the last forward pass, by module or dotted path; downstream gradients reach it."""
+
+    def __init__(self, names: dict[nn.Module, str]):
+        self._names, self._outputs = names, {}
+
+    def __getitem__(self, layer: str | nn.Module) -> Tensor:
+        name = self._names.get(layer, layer)
+        if name in self._names.values() and name not in self._outputs:
+            raise ValueError(f'`layer` must run when the model does, got "{name}", which was not called')
+        return self._outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def add(self, layer: nn.Module, output: Tensor) -> Tensor:
+        """Take down an output, and hand the rest of the model a copy: an in-place ReLU cannot spoil the record."""
+        name = self._names[layer]
+        if not isinstance(output, Tensor):
+            raise ValueError(f'`layer` must return one tensor, got "{name}", which returned {described(output)}')
+        if name in self._outputs:
+            raise ValueError(f'`layer` must run once in a forward pass, got "{name}", which ran again: take its block')
+        self._outputs[name] = output
+        return output.clone()
+
+    def clear(self, *_: object) -> None:
+        """Forget the pass before."""
+        self._outputs.clear()
+
+
+@contextmanager
+def record(model: Model, layers: Sequence[nn.Module]) -> Iterator[Recording]:
+    """Record what the layers return; every pass of an nn.Module starts anew, of another callable make just one."""
+    paths = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
+    recording = Recording({layer: paths.get(layer, f"layers[{i}]") for i, layer in enumerate(layers)})
+    with ExitStack() as stack:
+        if isinstance(model, nn.Module):
+            stack.callback(model.register_forward_pre_hook(recording.clear).remove)
+        stack.enter_context(hooked(layers, recording.add))
+        yield recording

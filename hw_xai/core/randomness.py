@@ -1,0 +1,43 @@
+"""Randomness that `seed` alone decides, and the global random states kept out of it."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .arguments import check_count
+from .memory import even_chunks as even_chunks
+from .protocols import Model as Model
+
+
+def generator(seed: int) -> torch.Generator:
+    """Return a seeded generator on the CPU, so that the draws are the same whatever device the model is on."""
+    check_count("seed", seed, least=0)
+    return torch.Generator().manual_seed(seed)
+
+
+def gaussian(like: Tensor, n_samples: int, seed: int) -> Iterator[Tensor]:
+    """Yield n_samples standard normal draws (1, ...) for inputs `like` (n, ...).
+
+    All rows of a batch share a draw, and each draw is made alone: so the result of one input depends neither on
+    its neighbours nor on how the draws are batched.
+    """
+    source = generator(seed)
+    for _ in range(n_samples):
+        yield torch.randn((1, *like.shape[1:]), generator=source).to(like)
+
+
+@contextmanager
+def random_states_preserved() -> Iterator[None]:
+    """Restore the global random states of torch (CPU and CUDA), numpy and random on leaving."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  the global state is the point
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)

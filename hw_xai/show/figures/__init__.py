@@ -1,0 +1,1 @@
+"""Figures for slides and notebooks, drawn by matplotlib."""

@@ -1,0 +1,1 @@
+"""The pages, one folder each: page.py, its template, its style, its script."""

@@ -1,0 +1,178 @@
+"""One evaluation: its plan, and the evaluator that explains pictures and stores how good the explanations are."""
+
+import copy
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ... import __version__
+from ...cli.commands.explain import trained_lcam
+from ...core.protocols import Explainer, Model
+from ...errors import UserError
+from ...evaluate.randomize import blocks_of, randomized_models
+from ...evaluate.scores import SCORES, Case, Found, measured, shown_blocks
+from ...explain import METHODS, superpixels
+from ...training.run import seed_of
+from ...vision import lcam
+from ...vision.preprocess import preprocessing
+from ..pictures import Subject, counted, device
+from .inputs import class_name, input_size, load_model, open_pictures
+from .methods import ADDS_UP, BASELINES, BY_SIZE, SEGMENTS, options_of
+from .store import Store
+
+N_SHOWN = 8  # images whose maps are kept for the page
+N_CALIBRATION = 16  # images on which BatchNorm is refitted when the model is randomized
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for: all that a worker process needs to know."""
+
+    model: str
+    data: str
+    methods: tuple[str, ...]
+    scores: tuple[str, ...]
+    out: Path
+    lcam: str | None = None
+    twin: str | None = None
+    size: int | None = None  # side of the pictures, None for the model's own
+    seed: int = 0
+
+
+class Evaluator:
+    """Explains pictures and judges the explanations; one in each process."""
+
+    def __init__(self, plan: Plan):
+        self.plan, self.store = plan, Store(plan.out)
+        self.model = load_model(plan.model)
+        self.size = plan.size or input_size(self.model)
+        self.pictures = open_pictures(plan.data, self.size)
+        self.twin = load_model(plan.twin) if plan.twin else None
+        self.explainers = {name: self._explainer(name) for name in plan.methods if name != "mask"}
+
+    def recipe(self) -> dict[str, object]:
+        """Return all that decides the numbers, as JSON."""
+        is_module = isinstance(self.model, nn.Module)
+        return {
+            "version": __version__,
+            "model": self.plan.model,
+            "weights": lcam.fingerprint(self.model) if is_module else "unknown",
+            "twin": self.plan.twin,
+            "data": self.plan.data,
+            "size": self.size,
+            "pictures": len(self.pictures.order),
+            "seed": self.plan.seed,
+            "methods": {name: options_of(name, self.plan.seed) for name in self.plan.methods},
+            "scores": {name: SCORES[name].options | {"first": SCORES[name].first} for name in self.plan.scores},
+        }
+
+    def pending(self, place: int) -> list[str]:
+        """Return the methods that must still explain the picture at this place of the order."""
+        image = self.pictures.order[place]
+        return [name for name in self.plan.methods if self.store.read(name, image) is None]
+
+    def evaluate(self, place: int) -> Iterator[str]:
+        """Explain one picture by all methods that have not yet, store what comes of it, and yield each method."""
+        image = self.pictures.order[place]
+        try:
+            subject = self.pictures.get(image)
+        except UserError as error:  # an unreadable photo
+            for name in self.pending(place):
+                self.store.write({"method": name, "image": image, "name": str(image), "error": str(error)})
+                yield name
+            return
+        inputs = self._inputs(subject)
+        with torch.no_grad():
+            target = self.model(inputs).argmax(dim=1).cpu()  # (1,): the prediction is what is explained
+        known = {
+            "name": subject.name,
+            "class": class_name(self.model, subject.target) if subject.target >= 0 else None,
+            "predicted": class_name(self.model, int(target)),
+        }
+        for name in self.pending(place):
+            record = {"method": name, "image": image, **known}
+            try:
+                self.store.write(record | self._judged(name, place, subject, inputs, target))
+            except ValueError as error:  # a method that cannot explain this model, or a map that cannot be judged
+                self.store.write(record | {"error": str(error)})
+            yield name
+
+    def _judged(self, name: str, place: int, subject: Subject, inputs: Tensor, target: Tensor) -> dict[str, object]:
+        mask = None if subject.mask is None else torch.from_numpy(subject.mask)[None, None].to(inputs.device)
+        explain = self.explainers.get(name) or (lambda model, inputs, target: mask.to(inputs))
+        counting = place == 0 and isinstance(self.model, nn.Module)  # a hook makes the model slower
+        start = time.process_time()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`n_samples`")  # few samples are meant: see OPTIONS
+            with counted(self.model) if counting else nullcontext([]) as rows:
+                attribution = explain(self.model, inputs, target)
+                seconds = time.process_time() - start
+            scores = [s for s in self.plan.scores if SCORES[s].first is None or place < SCORES[s].first]
+            forgotten = self._forgotten(place) if "sanity" in scores and isinstance(self.model, nn.Module) else []
+            facts = {"by_size": name in BY_SIZE, "adds_up": name in ADDS_UP, "forgotten": forgotten, "twin": self.twin}
+            case = Case(self.model, inputs, target, explain, attribution, mask, **facts)
+            found = measured(case, scores)
+        self._keep_maps(name, place, attribution, found)
+        if counting and name in METHODS:
+            found.add("passes", sum(rows) + METHODS[name].passes(**options_of(name, 0)).backward)
+        else:  # the first picture bears the cost of counting, and of all that is imported when it is first needed
+            found.add("seconds", seconds)
+        blocks = [block for block, _ in forgotten]
+        return {"scores": found.numbers, "curves": found.curves, "blocks": blocks}
+
+    def _keep_maps(self, name: str, place: int, attribution: Tensor, found: Found) -> None:
+        image = self.pictures.order[place]
+        if place < N_SHOWN:
+            self.store.write_maps("maps", name, image, attribution[0].detach().float().sum(0).cpu().numpy())
+        if found.maps is not None:
+            self.store.write_maps("sanity", name, image, found.maps.float().cpu().numpy())
+
+    def shown(self, image: int) -> Image.Image:
+        """Return the picture as the model sees it."""
+        return self.pictures.get(image).image.resize((self.size,) * 2)
+
+    def _inputs(self, subject: Subject) -> Tensor:
+        return preprocessing(self.size)(subject.image)[None].to(device())
+
+    def _explainer(self, name: str) -> Explainer:
+        if name not in METHODS:
+            return partial(BASELINES[name].function, **options_of(name, self.plan.seed))
+        options = options_of(name, self.plan.seed)
+        if "segments" in options:
+            options["segments"] = superpixels("slic", **SEGMENTS)
+        if name == "lcam" and isinstance(self.model, nn.Module):
+            options |= trained_lcam(self.model, self.plan.model, self.plan.lcam)
+        return partial(METHODS[name].function, **options)
+
+    def _forgotten(self, place: int) -> list[tuple[str, Model]]:
+        """Return the model randomized from the output down to some of its blocks, anew for every picture.
+
+        So the spread over the pictures is the spread over seeds as well.
+        """
+        if self._randomized[0] != place:
+            self._randomized = place, list(self._randomize(seed_of(self.plan.seed, place)))
+        return self._randomized[1]
+
+    _randomized: tuple[int, list[tuple[str, Model]]] = (-1, [])
+
+    def _randomize(self, seed: int) -> Iterator[tuple[str, Model]]:
+        shown = shown_blocks(blocks_of(self.model))
+        for block, model in randomized_models(self.model, self._calibration, seed=seed):
+            if block in shown:
+                yield block, copy.deepcopy(model)
+
+    @cached_property
+    def _calibration(self) -> Tensor:
+        found = []
+        for image in self.pictures.order[:N_CALIBRATION]:
+            with suppress(UserError):  # an unreadable photo has a record that says so
+                found.append(self._inputs(self.pictures.get(image)))
+        return torch.cat(found)

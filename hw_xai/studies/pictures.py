@@ -1,0 +1,232 @@
+"""From a photo and a model to a gallery item: what `explain` and `demo` share."""
+
+import inspect
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..core.layers import find_layer
+from ..errors import UserError, nearest
+from ..explain import (
+    METHODS,
+    filter_activation,
+    lime_surrogates,
+    maximize_activation,
+    record_activations,
+    shapley_values,
+)
+from ..explain.catalog import Method
+from ..show import Item, Panel, Tile, overlay, save_picture
+from ..vision.preprocess import preprocessing
+
+SHOWN_SIDE = 384  # the page shows photos no larger than this
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture to be explained, with what is known about it."""
+
+    name: str
+    image: Image.Image
+    target: int = -1  # its true class, -1 when nobody knows
+    mask: np.ndarray | None = None  # (H, W) bool, where the object truly is
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An item for the page and the raw numbers behind it."""
+
+    item: Item
+    arrays: Mapping[str, np.ndarray]
+    complete: bool = True  # False when Ctrl-C came before the last method
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def chosen_methods(
+    names: str, kinds: Callable[[Method], bool] = lambda method: method.locality == "local"
+) -> list[str]:
+    """Return the catalog names in "a,b,c", or all of the given kind for "all"."""
+    known = [name for name, method in METHODS.items() if kinds(method)]
+    if names.strip().lower() == "all":
+        return known
+    chosen = list(dict.fromkeys(name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip()))
+    for name in chosen:
+        if name not in known:
+            if name in METHODS:
+                raise UserError(f"{name} explains the model and no photo: choose among {', '.join(known)}")
+            raise UserError(f'no method is called "{name}".{nearest(name, known)} There are: {", ".join(known)}')
+    if not chosen:
+        raise UserError(f"--method needs at least one name, or all. There are: {', '.join(known)}")
+    return chosen
+
+
+def explain_subject(
+    model: nn.Module, subject: Subject, methods: list[str], target: int | None, options: Mapping[str, object]
+) -> Explained:
+    """Run the methods on one picture; a method that cannot explain this model says so in its tile.
+
+    options: keywords for every method that knows them; under a method's name, a mapping of keywords for it alone.
+    """
+    inputs = preprocessing(model.input_size)(subject.image)[None].to(device())  # (1, 3, 128, 128)
+    with torch.no_grad():
+        probabilities = model(inputs)[0].softmax(dim=0).cpu()  # (C,)
+    best = probabilities.topk(3)
+    top3 = [(model.classes[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+    explained = int(best.indices[0]) if target is None else target
+
+    maps: dict[str, np.ndarray] = {}
+    tiles = []
+    complete = True
+    for name in methods:
+        try:
+            tile, attribution = _tile(model, inputs, name, explained, options, subject.mask)
+        except KeyboardInterrupt:
+            complete = False  # what the methods before it found is worth keeping
+            break
+        tiles.append(tile)
+        if attribution is not None:
+            maps[name] = attribution
+    item = Item(
+        name=subject.name,
+        image=_shown(subject.image),
+        prediction=top3[0][0],
+        probabilities=top3,
+        true_class=model.classes[subject.target] if subject.target >= 0 else None,
+        mask=None if subject.mask is None else _resized_mask(subject.mask, _shown(subject.image).shape[:2]),
+        tiles=tiles,
+    )
+    numbers = {"inputs": inputs[0].cpu().numpy(), "probabilities": probabilities.numpy(), "target": np.array(explained)}
+    return Explained(item, numbers | maps, complete)
+
+
+def _tile(
+    model: nn.Module, inputs: Tensor, name: str, target: int, options: Mapping[str, object], mask: np.ndarray | None
+) -> tuple[Tile, np.ndarray | None]:
+    """Return one method's tile and its raw attribution (C or 1, H, W)."""
+    method = METHODS[name]
+    wished = {**options, **options.get(name, {})}
+    used = {key: value for key, value in wished.items() if key in inspect.signature(method.function).parameters}
+    start = time.perf_counter()
+    try:
+        # a hook on the model makes its passes slower: count only where the catalog knows no exact number
+        with counted(model) if method.at_most else nullcontext() as rows, warnings.catch_warnings(record=True) as noted:
+            warnings.filterwarnings("always", "`n_samples`")
+            attribution, facts, quality = _run(name, model, inputs, target, used)
+    except ValueError as error:
+        return Tile(name, method.title, None, method.signed, error=str(error)), None
+    seconds = time.perf_counter() - start
+    attribution = attribution[0].detach().float().cpu()
+    heatmap = (attribution.sum(0) if method.signed else attribution.amax(0)).numpy()
+    passes = method.passes(shape=tuple(inputs.shape[1:]), **(used | facts))
+    forward = passes.forward if rows is None else sum(rows)
+    settings = ", ".join(f"{key}={value}" for key, value in used.items() if key not in ("batch_size", "progress"))
+    tile = Tile(
+        method=name,
+        title=method.title,
+        heatmap=heatmap,
+        signed=method.signed,
+        text=method.use,
+        settings=settings,
+        details={
+            "explained class": model.classes[target],
+            "passes": f"{forward} forward, {passes.backward} backward",
+            "seconds": f"{seconds:.2f}",
+            **quality,
+            **({"beware": ", ".join(str(warning.message) for warning in noted)} if noted else {}),
+            "paper": method.paper,
+        },
+        inside=None if mask is None else share_inside(heatmap, mask),
+    )
+    return tile, attribution.numpy()
+
+
+def _run(
+    name: str, model: nn.Module, inputs: Tensor, target: int, used: dict[str, object]
+) -> tuple[Tensor, dict[str, int], dict[str, str]]:
+    """Return the attribution, facts on which the number of passes depends, and what it says of its own quality."""
+    method, targets = METHODS[name], torch.tensor([target])
+    if name == "lime":
+        (found,) = lime_surrogates(model, inputs, targets, **used)
+        return found.attribution, {}, {"R² of the surrogate": f"{found.r2:.2f}"}
+    if name == "shapley":
+        (found,) = shapley_values(model, inputs, targets, **used)
+        error, most = found.standard_errors.mean(), found.values.abs().max()
+        return found.attribution, {"n_regions": len(found.values)}, {"standard error": f"{error:.2g} of {most:.2g}"}
+    if not method.explainer:
+        used["channel"] = strongest_channel(model, inputs, used.get("layer"))
+        return filter_activation(model, inputs, **used), {}, {}
+    return method.function(model, inputs, targets, **used), {}, {}
+
+
+@contextmanager
+def counted(model: nn.Module) -> Iterator[list[int]]:
+    """Yield a list that grows by the number of rows at each forward pass of the model."""
+    rows: list[int] = []
+    handle = model.register_forward_pre_hook(lambda _, arguments: rows.append(len(arguments[0])))
+    try:
+        yield rows
+    finally:
+        handle.remove()
+
+
+def strongest_channel(model: nn.Module, inputs: Tensor, layer: nn.Module | str | None) -> int:
+    """Return the channel of a layer that responds most, on average, to the first input."""
+    module = find_layer(model, layer)
+    with torch.no_grad(), record_activations(model, module) as seen:
+        model(inputs[:1])
+    return int(seen[module][0].flatten(1).mean(1).argmax())
+
+
+def share_inside(heatmap: np.ndarray, mask: np.ndarray) -> float | None:
+    """Return the share of |heatmap| that lies where the mask (H, W) does; None for a map of zeros."""
+    strength = np.abs(heatmap)
+    total = strength.sum()
+    return float(strength[_resized_mask(mask, heatmap.shape)].sum() / total) if total > 0 else None
+
+
+def class_pictures(model: nn.Module, targets: list[int], **options: object) -> Panel:
+    """Return what the network looks for in each class: pictures that raise the class score, from noise."""
+    pictures = [(maximize_activation(model, "", target, **options)[0], model.classes[target]) for target in targets]
+    return Panel(
+        "What each class looks like to the network",
+        "Activation maximization: gradient ascent from noise, until the picture excites the class score most. "
+        "It shows what the network has learned, not why it decided on one photo.",
+        [(picture.permute(1, 2, 0).cpu().numpy(), caption) for picture, caption in pictures],
+    )
+
+
+def write_explained(folder: Path, explained: Explained) -> None:
+    """Write the raw maps as NAME.npz and each heatmap over its photo as NAME/METHOD.png."""
+    from ..files import atomic
+
+    name = explained.item.name
+    with atomic(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **explained.arrays)
+    for tile in explained.item.tiles:
+        if tile.heatmap is not None:
+            height, width = explained.item.image.shape[:2]
+            heatmap = torch.from_numpy(tile.heatmap)[None, None]
+            stretched = nn.functional.interpolate(heatmap, (height, width), mode="bilinear")[0, 0].numpy()
+            save_picture(overlay(explained.item.image, stretched, tile.signed), folder / name / f"{tile.method}.png")
+
+
+def _shown(image: Image.Image) -> np.ndarray:
+    image = image.copy()
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return np.asarray(image)
+
+
+def _resized_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    height, width = shape
+    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))

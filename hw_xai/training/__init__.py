@@ -1,0 +1,1 @@
+"""One way to train for every network of the kit: a recipe with bounds, checkpoints, resume."""

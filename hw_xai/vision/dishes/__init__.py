@@ -1,0 +1,1 @@
+"""Drawn dishes in the eleven classes, each with the exact mask of its food."""

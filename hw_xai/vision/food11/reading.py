@@ -1,0 +1,67 @@
+"""One photo read safely: any format and mode becomes an upright RGB image, or one sentence."""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ...errors import UserError
+
+# Entering and leaving warnings.catch_warnings is not thread-safe, and loaders read from several threads.
+_one_at_a_time = threading.RLock()
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow from warning about odd photos: what matters of it we say ourselves, in one sentence."""
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_photo(path: str | Path) -> Image.Image:
+    """Return a photo as an upright RGB image, whatever it was: gray, CMYK, 16 bits, palette, transparent, animated.
+
+    Transparent parts become white, an animation its first frame. UserError for what is no readable image.
+    """
+    with quiet_pillow():
+        return decode_photo(Path(path))[0]
+
+
+def decode_photo(path: Path) -> tuple[Image.Image, str]:
+    """Return the RGB image and the mode it was stored in; the caller holds quiet_pillow, once for many threads."""
+    if not path.is_file():
+        raise UserError(f'"{path}" must be a photo, but there is no such file: check the path')
+    try:
+        with path.open("rb") as file, Image.open(file) as image:
+            image.load()
+            with suppress(Exception):  # a broken EXIF block only costs the rotation
+                image = ImageOps.exif_transpose(image)
+            return _to_rgb(image), image.mode
+    except PermissionError:
+        raise UserError(f'"{path}" must be readable, but permission was denied: check who owns the file') from None
+    except Image.UnidentifiedImageError:
+        raise UserError(f'"{path}" must be an image, but no known image format fits: convert it to JPEG') from None
+    except Image.DecompressionBombError:
+        most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
+        raise UserError(f'"{path}" must have at most {most} million pixels, but has more: make it smaller') from None
+    except Exception as error:  # each of Pillow's decoders breaks in its own way: OSError, SyntaxError, struct.error
+        raise UserError(f'"{path}" must be a whole image, but it is damaged or cut off ({error}): '
+                        "get it again") from None  # fmt: skip
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # convert() would clip all above 255 to white
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):  # no agreed range: stretch from darkest to brightest
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+        stretched = (values - values.min()) / max(np.ptp(values), 1e-12) * 255
+        return Image.fromarray(stretched.astype(np.uint8)).convert("RGB")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
