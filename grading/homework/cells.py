@@ -21,9 +21,9 @@ from .questions import Question, letters, load_questions
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_PACKAGE = Path(__file__).parent
+_GRADING = Path(__file__).parents[1]
 # beside the package in a checkout, inside it once installed
-MASTERS = next((p for p in (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks") if p.exists()), _PACKAGE)
+MASTERS = next((p for p in (_GRADING / "notebooks", _GRADING.parent / "notebooks") if p.exists()), _GRADING)
 PICTURES = MASTERS / "pictures"
 SOLUTION = re.compile(r"^(?P<indent>[ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE)
 
