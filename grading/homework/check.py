@@ -1,11 +1,11 @@
 """`check("saliency", saliency)` in a notebook: is it right, and if not, which mistake is it?"""
 
 import dis
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import CodeType, ModuleType
 
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ..words import Text
 from .exercises import EXERCISES
 from .misconceptions import MISCONCEPTIONS
 
+OURS = Path(__file__).parents[1]  # frames of an error that lie in here are not the student's
 PUBLIC_SEEDS = (0, 1, 2)  # the grader takes others
 
 HOOK_LEFT = Text(
@@ -140,7 +141,7 @@ def _hint_at(error: Exception) -> Text:
 
 def _raised(error: Exception) -> Text:
     """Name the error and the student's own line, not our frames."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if os.path.dirname(__file__) not in f.filename]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if OURS not in Path(f.filename).parents]
     line = f" (line {frames[0].lineno}: {frames[0].line})" if frames and frames[0].line else ""
     what = f"{type(error).__name__}: {error}"
     return Text(f"your function stopped with {what}{line}", f"你的函式中斷了：{what}{line}")

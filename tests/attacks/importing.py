@@ -17,12 +17,12 @@ ATTACKS = [
     importing("grad-cam", "from pytorch_grad_cam import GradCAM"),
     importing("lime", "import lime.lime_image"),
     importing("shap", "import shap"),
-    importing("the key", "from grading.homework.key import compute_key", "module grading.homework.key is not there"),
-    importing("the judge", "import grading.verdict.judging", "module grading.verdict.judging is not there"),
+    importing("the key", "from grading.homework.key import compute_key", "module grading is not there"),
+    importing("the judge", "import grading.verdict.judging", "module grading is not there"),
     importing(
         "the exercises",
         "from grading.homework.exercises import EXERCISES",
-        "module grading.homework.exercises is not there",
+        "module grading is not there",
     ),
     importing("the tests", "import tests.grading.solutions.gradients", "module tests is not there"),
     Attack(
@@ -43,7 +43,7 @@ for name in ("hw_xai", "explain", "captum", "lime"):
         "loads the reference from its file",
         """
 import importlib.util
-for path in ("/hw_xai/explain/__init__.py", "/grading/key.py"):
+for path in ("/hw_xai/explain/__init__.py", "/grading/homework/key.py"):
     try:
         spec = importlib.util.spec_from_file_location("x", T["root"] + path)
         module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module); reached(path)

@@ -177,7 +177,7 @@ def cosine_similarity(a, b): return torch.zeros(len(a), len(b)).as_subclass(L)
             f"writes a message of its own: {what}",
             f"""
 import io, os, numpy as np
-from grading.isolation.inside.calls import to_frame, to_npy
+from inside.calls import to_frame, to_npy
 npy = to_npy(np.zeros((4, 3)))
 file = io.BytesIO(); np.save(file, np.array([print, open], dtype=object), allow_pickle=True)
 pickled = file.getvalue()
@@ -207,7 +207,7 @@ os._exit(0)
         "a sentence of its own, with markup and a formula",
         """
 import os
-from grading.isolation.inside.calls import to_frame
+from inside.calls import to_frame
 os.write(3, to_frame({"status": "failed", "kind": "raised", "error": "=HYPERLINK(1)", "line": 1,
     "message": "<script>alert(1)</script>\\n\\u202eright", "text": "\\x1b[2J"}))
 os._exit(0)

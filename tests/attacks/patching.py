@@ -67,7 +67,7 @@ np.save = lambda file, array, **k: file.write(b"passed")
         "to_npy",
         "the grader's own functions give a pass",
         """
-import grading.isolation.inside.worker as w
+import inside.worker as w
 w.to_npy = lambda array: b"full marks"
 w.to_frame = lambda *a: b'{"status": "passed"}'
 """,
@@ -78,7 +78,7 @@ w.to_frame = lambda *a: b'{"status": "passed"}'
         "answers_to",
         "the calls are not made at all",
         """
-import grading.isolation.inside.worker as w, numpy as np
+import inside.worker as w, numpy as np
 w.answers_to = lambda function, call: [np.ones((4, 3))] * call.times
 """,
         "failed",
@@ -88,7 +88,7 @@ w.answers_to = lambda function, call: [np.ones((4, 3))] * call.times
         "worker in full",
         "every function of the worker is replaced",
         """
-import grading.isolation.inside.worker as w, grading.isolation.inside.calls as c, grading.isolation.inside.confine as f
+import inside.worker as w, inside.calls as c, inside.confine as f
 for part in (w, c, f):
     for name, value in list(vars(part).items()):
         if callable(value) and name not in ("to_frame", "_exit", "_write"): setattr(part, name, lambda *a, **k: True)
@@ -100,7 +100,7 @@ for part in (w, c, f):
         "code objects",
         "the bytes of the grader's functions are exchanged",
         """
-import grading.isolation.inside.worker as w
+import inside.worker as w
 w._described.__code__ = (lambda error: {"status": "passed"}).__code__
 w.Monitor.watch.__code__ = (lambda self, request: ({"exit": 0, "late": False, "cut": False}, [b"", b""])).__code__
 raise ValueError
@@ -151,7 +151,7 @@ torch.set_grad_enabled(False); torch.set_default_dtype(torch.float64); torch.set
         "subclass of everything",
         "isinstance of arrays is taken over by a metaclass",
         """
-import numpy as np, grading.isolation.inside.calls as c
+import numpy as np, inside.calls as c
 class Meta(type):
     def __instancecheck__(cls, other): return True
 class Any(metaclass=Meta): pass

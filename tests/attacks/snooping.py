@@ -87,15 +87,17 @@ for page in range(start - 2**22, start + 2**22, 4096):
         "reference",
         "reads the library's own solutions",
         f"""
-paths = [T["root"] + p for p in ("/hw_xai/explain/gradients.py", "/hw_xai/explain/__init__.py", "/grading/exercises.py",
-    "/grading/judge.py")]{FILES}""",
+paths = [T["root"] + p for p in ("/hw_xai/explain/gradients.py", "/hw_xai/explain/__init__.py",
+    "/grading/homework/exercises.py",
+    "/grading/verdict/judging.py")]{FILES}""",
     ),
     Attack(
         "key",
         "reads the key and the questions",
         f"""
-paths = [T["root"] + p for p in ("/grading/key.py", "/grading/questions.toml", "/grading/questions.py")]
-paths += ["/kit/grading/key.py", "/kit/grading/questions.toml", "/kit/grading/judge.py"]{FILES}""",
+paths = [T["root"] + p for p in ("/grading/homework/key.py", "/grading/homework/questions.toml",
+    "/grading/homework/questions.py")]
+paths += ["/kit/grading/homework/key.py", "/kit/homework/key.py", "/kit/inside/key.py"]{FILES}""",
     ),
     Attack(
         "host files",
@@ -199,7 +201,7 @@ for fd in range(256):
         "reaches files through links of its own",
         """
 import os
-for i, path in enumerate(T["files"] + [T["root"] + "/grading/key.py", "/proc/1/root", "/"]):
+for i, path in enumerate(T["files"] + [T["root"] + "/grading/homework/key.py", "/proc/1/root", "/"]):
     for link in (os.symlink, os.link):
         try:
             link(path, f"/tmp/link{i}")

@@ -139,7 +139,7 @@ def runs(group: int) -> bool:
 def test_kill_9_loses_no_finished_map(capsys):
     common = ["--images", "8", "--methods", "gradient,smooth_grad,rise,random", "--scores", "faithfulness"]
     command = [sys.executable, "-m", "hw_xai.cli", "evaluate", "--model", "tiny_models:tiny", "--jobs", "2", *common]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(
         [*command, "--out", "out"], start_new_session=True, env=environment, stderr=subprocess.DEVNULL
     )

@@ -192,7 +192,12 @@ def test_the_wheel_holds_the_code_and_not_the_networks(tmp_path):
     with members(content) as wheel:
         names = set(wheel.namelist())
         about = next(name for name in names if name.endswith("METADATA")).partition("/")[0]
-        assert {"hw_xai/cli.py", "grading/gradescope.py", "grading/questions.toml", f"{about}/RECORD"} <= names
+        assert {
+            "hw_xai/cli/__init__.py",
+            "grading/gradescope.py",
+            "grading/homework/questions.toml",
+            f"{about}/RECORD",
+        } <= names
         assert not any(name.startswith(("hw_xai/data/", "data/")) or "__pycache__" in name for name in names)
         assert b"Provides-Extra: grading" in wheel.read(f"{about}/METADATA")
         rows = [row.split(",") for row in wheel.read(f"{about}/RECORD").decode().splitlines()]

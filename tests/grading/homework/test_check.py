@@ -15,7 +15,7 @@ from captum.attr import Saliency
 from grading.homework.check import check
 from grading.homework.misconceptions import MISCONCEPTIONS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SQUARED = next(wrong for wrong in MISCONCEPTIONS["euclidean_distance"] if wrong.name == "squared")
 
 

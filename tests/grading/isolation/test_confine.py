@@ -9,13 +9,13 @@ import pytest
 
 from grading.isolation.inside import confine
 
-ROOT = Path(confine.__file__).parents[2]
+ROOT = Path(confine.__file__).parents[3]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 
 
 def outcome(code: str) -> str:
     """Run code in a fresh process; return what it printed."""
-    code = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom grading.isolation import confine\n{code}"
+    code = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom grading.isolation.inside import confine\n{code}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout.strip()
 
 

@@ -157,8 +157,8 @@ def test_what_is_printed_comes_back_cut(sandbox):
         ("import torch\n\n1 / 0", "failed", "ZeroDivisionError: division by zero (line 3: `1 / 0`)"),
         ("import hw_xai", "failed", "the library of explanations hw_xai is not there when graded"),
         ("from captum.attr import Saliency", "failed", "captum is not there when graded: write it with torch alone"),
-        ("import grading.homework.key", "failed", "grading.homework.key is not there"),
-        ("import grading.verdict.judging", "failed", "grading.verdict.judging is not there"),
+        ("import grading.homework.key", "failed", "grading is not there"),
+        ("import grading.verdict.judging", "failed", "grading is not there"),
         ("import pandas", "failed", "the module pandas is not there when graded"),
         ("def f(x): return [1.0]", "failed", "a tensor or an array must be returned, not list"),
         ("f = 3", "failed", "TypeError"),
@@ -433,12 +433,12 @@ def test_nothing_is_left_for_the_next_exercise(sandbox):
         sandbox,
         """
         import builtins, json, numpy, os, sys, torch
-        import grading.isolation.inside.calls, grading.isolation.inside.worker
+        import inside.calls, inside.worker
         open("/tmp/left", "w").write("x") if os.access("/tmp", os.W_OK) else None
         torch.Tensor.__mul__ = lambda a, b: a
         torch.manual_seed = torch.nn.Module.__call__ = numpy.save = json.dumps = lambda *a, **k: None
         builtins.len = builtins.print = lambda *a: 0
-        grading.isolation.inside.worker.Monitor.watch = grading.isolation.inside.calls.answers_to = None
+        inside.worker.Monitor.watch = inside.calls.answers_to = None
         sys.path.insert(0, "/tmp")
         sys.modules["cached"] = sys
         os.environ["LEFT"] = "x"
@@ -499,7 +499,7 @@ def test_a_forged_message_fails(sandbox, body):
         sandbox,
         f"""
         import io, os, numpy as np
-        from grading.isolation.inside.calls import to_frame, to_npy
+        from inside.calls import to_frame, to_npy
         npy = to_npy(np.zeros(3))
         file = io.BytesIO()
         np.save(file, np.array([print, open], dtype=object))

@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from torch.utils.data import DataLoader
 
-from hw_xai.vision.dishes.painters import synthetic
+from hw_xai.vision.dishes import synthetic
 from hw_xai.vision.dishes.pen import FOOD, Pen
 from hw_xai.vision.dishes.synthetic import Dish, SyntheticFood11, draw_dish
 from hw_xai.vision.food11.layout import CLASSES

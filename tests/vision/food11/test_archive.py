@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from hw_xai.errors import UserError
+from hw_xai.vision.food11 import archive as module
 from hw_xai.vision.food11.archive import import_archive
 from hw_xai.vision.food11.layout import Food11
-from hw_xai.vision.food11.layout import archive as module
 
 MIB = 2**20
 
