@@ -1,6 +1,7 @@
 """`check("saliency", saliency)` in a notebook: is it right, and if not, which mistake is it?"""
 
 import dis
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
