@@ -47,6 +47,14 @@ def _as_many_threads_as_before() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_their_own(tmp_path_factory) -> Iterator[None]:
+    """Tests read no corpus that an earlier run has kept, and leave none behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HW_XAI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def open_sandbox() -> Callable:
     """A function like Sandbox that skips the test where this machine cannot contain students' code in that tier."""

@@ -249,19 +249,28 @@ def is_punctuation(word: str) -> bool:
     return word != "" and all(unicodedata.category(character).startswith("P") for character in word)
 
 
-def name_heads(statistics: HeadStatistics, least: float = 0.5) -> list[list[str]]:
-    """Return for layer l and head h what dominates it, as "previous token (0.83)", or "" when nothing does.
+def dominant_kinds(statistics: HeadStatistics, least: float = 0.5) -> Tensor:
+    """Return for each head the index of the kind that dominates it, -1 where none does: (L, H).
 
     Dominates: at least `least` of the attention, and twice what even attention would give in such short sentences.
     """
     check_amount("least", least)
+    clear = (statistics.shares >= least) & (statistics.shares >= 2 * statistics.even)  # False for NaN
+    best = statistics.shares.where(clear, -torch.inf).argmax(dim=-1)
+    return best.where(clear.any(dim=-1), -1)
 
-    def name(row: Tensor) -> str:  # (K,)
-        clear = (row >= least) & (row >= 2 * statistics.even)  # False for NaN
-        best = int(row.where(clear, -torch.inf).argmax())
-        return f"{statistics.kinds[best]} ({row[best]:.2f})" if clear[best] else ""
 
-    return [[name(row) for row in rows] for rows in statistics.shares]
+def name_heads(statistics: HeadStatistics, least: float = 0.5) -> list[list[str]]:
+    """Return for layer l and head h what dominates it, as "previous token (0.83)", or "" when nothing does.
+
+    least: as for `dominant_kinds`.
+    """
+
+    def name(kind: int, row: Tensor) -> str:  # (K,)
+        return "" if kind < 0 else f"{statistics.kinds[kind]} ({row[kind]:.2f})"
+
+    best = dominant_kinds(statistics, least).tolist()
+    return [[name(*head) for head in zip(*layer, strict=True)] for layer in zip(best, statistics.shares, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from ..core.arguments import check_count
 from ..core.batches import BATCH_SIZE
-from ..core.memory import even_chunks
 from ..core.model import resolve_target
 from ..errors import UserError, nearest
 from ..explain.gradients import gradient, input_x_gradient, integrated_gradients, smooth_grad
 from .bert import Bert
-from .layers import as_encoded, hidden_states, lent, padded
+from .layers import as_encoded, hidden_states, in_batches, lent, padded
 from .masks import Place, masks_in, places
 from .tokens import Encoded, Word
 
@@ -329,16 +328,12 @@ def variant_scores(
 
     Copies of like length share a batch: deleting words then saves time instead of making padding.
     """
-    check_count("batch_size", batch_size)
-    order = sorted(range(len(variants)), key=lambda i: len(variants[i][0]))
-    found = []
-    with lent(bert), torch.no_grad():
-        for chunk in even_chunks(len(order), batch_size):
-            rows = [variants[order[i]] for i in chunk]
-            inputs = padded(bert, [encoded for encoded, _ in rows])
-            where = torch.tensor([tokens for _, tokens in rows], dtype=torch.long, device=inputs["input_ids"].device)
-            found.append(score.of(bert(**inputs, output_hidden_states=True), inputs["attention_mask"], where))
-    return torch.cat(found)[torch.tensor(order).argsort()]
+
+    def read(rows: list[int], inputs: dict[str, Tensor]) -> Tensor:
+        where = torch.tensor([variants[i][1] for i in rows], dtype=torch.long, device=inputs["input_ids"].device)
+        return score.of(bert(**inputs, output_hidden_states=True), inputs["attention_mask"], where)
+
+    return torch.stack(in_batches(bert, [encoded for encoded, _ in variants], read, batch_size=batch_size))
 
 
 def _features(encoded: Encoded, score: Score) -> list[int]:

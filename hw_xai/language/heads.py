@@ -1,17 +1,19 @@
 """What each attention head does, over many sentences: which kind of token it looks at, and whether it finds nouns."""
 
 import math
+from dataclasses import dataclass
+
+import numpy as np
 
 from ..explain.attention import (
     AntecedentAccuracy,
     TokenInfo,
     antecedent_accuracy,
     attention_entropy,
+    dominant_kinds,
     head_statistics,
     is_punctuation,
-    name_heads,
 )
-from ..show.pages.attention.page import HeadsView
 from .bert import Bert
 from .corpus import pronoun_sentences, search_corpus
 from .layers import attentions
@@ -20,7 +22,22 @@ from .tokens import encode, tokens_between
 N_SENTENCES = 120  # of the search corpus
 
 
-def what_heads_do(bert: Bert) -> HeadsView:
+@dataclass(frozen=True)
+class HeadSummary:
+    """What each head does, measured on many sentences."""
+
+    kinds: tuple[str, ...]  # K kinds of token
+    shares: np.ndarray  # (L, H, K) of its attention
+    even: np.ndarray  # (K,) the same if it looked everywhere alike
+    dominant: np.ndarray  # (L, H) index of the kind that gets most of its attention, -1 where none stands out
+    entropy: np.ndarray  # (L, H) 0 for one token, 1 for all alike
+    n_sentences: int
+    pronouns: np.ndarray | None  # (L, H) how often a pronoun looks at its noun most
+    pronoun_chance: float
+    n_pronouns: int
+
+
+def what_heads_do(bert: Bert) -> HeadSummary:
     """Return the statistics of each head over sentences of the search corpus, and of the pronoun set."""
     corpus = search_corpus()
     encoded = encode(bert, [sentence.text for sentence in corpus[:: math.ceil(len(corpus) / N_SENTENCES)]])
@@ -29,11 +46,11 @@ def what_heads_do(bert: Bert) -> HeadsView:
     statistics = head_statistics(found, [TokenInfo(e.tokens, e.special) for e in known])
     entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
     pronouns = _pronouns(bert)
-    return HeadsView(
+    return HeadSummary(
         kinds=statistics.kinds,
         shares=statistics.shares.numpy(),
         even=statistics.even.numpy(),
-        names=name_heads(statistics),
+        dominant=dominant_kinds(statistics).numpy(),
         entropy=entropy.numpy(),
         n_sentences=len(known),
         pronouns=pronouns.accuracy.numpy() if pronouns else None,

@@ -6,10 +6,11 @@ lent in eager and eval mode and given back as it was.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from ..core.arguments import check_count
 from ..core.batches import BATCH_SIZE
@@ -17,6 +18,8 @@ from ..core.memory import even_chunks
 from ..core.model import preserved
 from .bert import Bert
 from .tokens import Encoded, encode
+
+Result = TypeVar("Result")
 
 
 def hidden_states(
@@ -59,22 +62,39 @@ def run(
     batch_size: int = BATCH_SIZE,
     **outputs: bool,
 ) -> list[Tensor]:
-    """Return read(output, row, T) for each sentence, in their order.
+    """Return read(output, row, T) for each sentence, in their order and on the CPU."""
+    encoded = as_encoded(bert, sentences)
 
-    Sentences of like length share a batch, so that little is spent on padding.
+    def read_batch(rows: list[int], inputs: dict[str, Tensor]) -> list[Tensor]:
+        output = bert(**inputs, **outputs)
+        # copies: views would keep the whole padded batch alive
+        return [read(output, row, len(encoded[i])).to("cpu", copy=True) for row, i in enumerate(rows)]
+
+    return in_batches(bert, encoded, read_batch, batch_size=batch_size)
+
+
+def in_batches(
+    bert: Bert,
+    encoded: Sequence[Encoded],
+    read: Callable[[list[int], dict[str, Tensor]], Sequence[Result]],
+    *,
+    batch_size: int = BATCH_SIZE,
+    progress: str | None = None,
+) -> list[Result]:
+    """Return read(rows, inputs) of every batch, one result per sentence, in the order of the sentences.
+
+    rows: which sentences the batch holds; inputs: what `padded` makes of them. Sentences of like length share a batch,
+    so that little is spent on padding. No gradients are kept unless `read` turns them on. progress: what a bar says.
     """
     check_count("batch_size", batch_size)
-    encoded = as_encoded(bert, sentences)
     order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-    found: list[Tensor | None] = [None] * len(encoded)
+    found: dict[int, Result] = {}
+    chunks = list(even_chunks(len(order), batch_size))
     with lent(bert), torch.no_grad():
-        for chunk in even_chunks(len(order), batch_size):
+        for chunk in tqdm(chunks, desc=progress, disable=progress is None, leave=False):
             rows = [order[i] for i in chunk]
-            output = bert(**padded(bert, [encoded[i] for i in rows]), **outputs)
-            for row, i in enumerate(rows):
-                # a copy: a view would keep the whole padded batch alive
-                found[i] = read(output, row, len(encoded[i])).to("cpu", copy=True)
-    return found
+            found.update(zip(rows, read(rows, padded(bert, [encoded[i] for i in rows])), strict=True))
+    return [found[i] for i in range(len(encoded))]
 
 
 def as_encoded(bert: Bert, sentences: str | Sequence[str] | Sequence[Encoded]) -> list[Encoded]:

@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor
 
-from ..core.arguments import check_count
 from ..core.batches import BATCH_SIZE
-from ..core.memory import even_chunks
 from ..explain.attention import accumulated_relevance, gradient_x_attention
 from .bert import Bert
-from .layers import lent, padded
+from .layers import in_batches
 from .tokens import Encoded
 
 
@@ -19,22 +17,23 @@ def guess_relevance(bert: Bert, encoded: Encoded, *, batch_size: int = BATCH_SIZ
     to one without token i itself; those of special tokens, and of what no attention speaks for, are zero. One forward
     and one backward pass for each token. Chefer et al. 2021, arXiv 2103.15679.
     """
-    check_count("batch_size", batch_size)
     n, mask = len(encoded), bert.tokenizer.mask_token
     asked = [t for t in range(n) if not encoded.special[t]]
-    rows = []
-    with lent(bert), torch.enable_grad():
-        for chunk in even_chunks(len(asked), batch_size):
-            tokens = [asked[i] for i in chunk]
-            inputs = padded(bert, [encoded.put((t,), bert.mask_id, mask) for t in tokens])
-            embeddings = bert.word_embeddings(inputs.pop("input_ids")).requires_grad_()  # for a graph to go back along
-            output = bert(inputs_embeds=embeddings, **inputs, output_attentions=True)
-            at = torch.arange(len(tokens))
-            scores = output.logits[at, tokens].log_softmax(-1)[at, [encoded.ids[t] for t in tokens]]  # (N,)
-            weighted = gradient_x_attention(scores, output.attentions)  # (N, L, H, T, T)
-            layers = range(1, weighted.shape[1] + 1)
-            rows.append(torch.stack([accumulated_relevance(weighted[:, :k])[at, tokens] for k in layers], 1).cpu())
-    found = torch.zeros(rows[0].shape[1], n, n)  # (L, T, T)
-    found[:, asked] = torch.cat(rows).transpose(0, 1)
+
+    @torch.enable_grad()
+    def read(rows: list[int], inputs: dict[str, Tensor]) -> Tensor:
+        tokens = [asked[i] for i in rows]
+        embeddings = bert.word_embeddings(inputs["input_ids"]).requires_grad_()  # for a graph to go back along
+        rest = {name: values for name, values in inputs.items() if name != "input_ids"}
+        output = bert(inputs_embeds=embeddings, **rest, output_attentions=True)
+        at = torch.arange(len(tokens))
+        scores = output.logits[at, tokens].log_softmax(-1)[at, [encoded.ids[t] for t in tokens]]  # (N,)
+        weighted = gradient_x_attention(scores, output.attentions)  # (N, L, H, T, T)
+        layers = range(1, weighted.shape[1] + 1)
+        return torch.stack([accumulated_relevance(weighted[:, :k])[at, tokens] for k in layers], 1).cpu()
+
+    rows = in_batches(bert, [encoded.put((t,), bert.mask_id, mask) for t in asked], read, batch_size=batch_size)
+    found = torch.zeros(rows[0].shape[0], n, n)  # (L, T, T)
+    found[:, asked] = torch.stack(rows, dim=1)
     found.diagonal(dim1=1, dim2=2).zero_()
     return found / found.sum(-1, keepdim=True).clamp(min=torch.finfo(found.dtype).tiny)

@@ -1,7 +1,7 @@
 """The tokens of the search corpus as vectors of every layer and head, and which of them are nearest to a sentence's."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..show.pages.attention.page import Corpus, NearestView
+from . import index_cache
 from .bert import Bert
 from .corpus import TaggedSentence, search_corpus
-from .layers import lent, padded
+from .layers import in_batches
 from .tokens import Encoded, encode
 
 N_NEAREST = 50  # as exBERT showed
@@ -20,6 +20,15 @@ N_NEAREST_LONG = 10  # in sentences of more than LONG tokens
 N_NEAREST_OF_HEAD = 10
 LONG = 32  # tokens; longer sentences are searched for as they are only: not hidden, not by head
 BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The sentences that are searched, and which of their words the N indexed tokens belong to."""
+
+    sentences: Sequence[tuple[Sequence[str], Sequence[str], str]]  # words, their parts of speech, what joins them
+    tokens: np.ndarray  # (N, 2) sentence and word of each token
+    megabytes: float  # size of the index
 
 
 @dataclass(frozen=True)
@@ -31,29 +40,52 @@ class CorpusIndex:
     heads: Tensor | None  # (L, H, N, D / H) float16: what each head writes; None where a model does not show it
 
 
-def index_corpus(bert: Bert, progress: bool = True) -> CorpusIndex:
-    """Read the whole corpus once."""
-    from tqdm import tqdm
+@dataclass(frozen=True)
+class NearestTokens:
+    """The n nearest tokens of a corpus to each of T tokens, as indices of `Corpus.tokens`, the nearest first."""
 
+    plain: np.ndarray  # (T, L + 1, n)
+    plain_similarity: np.ndarray  # (T, L + 1, n) cosine
+    masked: np.ndarray | None  # (T, L + 1, n) the same for each token when it is hidden
+    masked_similarity: np.ndarray | None
+    by_head: np.ndarray | None  # (T, L, H, m) by what one head writes
+    by_head_similarity: np.ndarray | None
+
+
+def index_corpus(bert: Bert, progress: bool = True) -> CorpusIndex:
+    """Read the whole corpus once for each model: what was read is kept in the user's cache, see `index_cache`."""
     sentences = search_corpus()
     encoded = encode(bert, [sentence.text for sentence in sentences])
     words = [_words_of_tokens(s, e) for s, e in zip(sentences, encoded, strict=True)]
     places = [(s, w) for s, row in enumerate(words) for w in row if w is not None]
     kept = [[t for t, w in enumerate(row) if w is not None] for row in words]
-    chunks = [range(i, min(i + BATCH_SIZE, len(encoded))) for i in range(0, len(encoded), BATCH_SIZE)]
-    states, heads = [], []
-    for chunk in tqdm(chunks, desc="reading the corpus", disable=not progress, leave=False):
-        for i, (hidden, written) in zip(chunk, states_and_heads(bert, [encoded[i] for i in chunk]), strict=True):
-            states.append(_unit(hidden[:, kept[i]]).half())
-            heads.append(None if written is None else _unit(written[:, :, kept[i]]).half())
-    stacked = torch.cat(states, dim=1)
-    of_heads = None if heads[0] is None else torch.cat(heads, dim=2)
-    megabytes = (stacked.nbytes + (0 if of_heads is None else of_heads.nbytes)) / 1e6
+    file = index_cache.place(bert, encoded)
+    vectors = index_cache.read(file)
+    if vectors is None:
+        vectors = _read_corpus(bert, encoded, kept, progress)
+        index_cache.keep(file, vectors)
+    states, heads = vectors["states"], vectors.get("heads")
+    megabytes = sum(vector.nbytes for vector in vectors.values()) / 1e6
     shown = [(s.words, s.tags, " " if s.language == "en" else "") for s in sentences]
-    return CorpusIndex(Corpus(shown, np.array(places), megabytes), stacked, of_heads)
+    return CorpusIndex(Corpus(shown, np.array(places), megabytes), states, heads)
 
 
-def nearest_view(bert: Bert, index: CorpusIndex, encoded: Encoded) -> NearestView:
+def _read_corpus(
+    bert: Bert, encoded: Sequence[Encoded], kept: Sequence[Sequence[int]], progress: bool
+) -> dict[str, Tensor]:
+    """Return the unit vectors "states" and, where the model shows them, "heads", as `CorpusIndex` holds them."""
+
+    def short(states: Tensor, heads: Tensor | None, i: int) -> tuple[Tensor, Tensor | None]:
+        of_heads = None if heads is None else _unit(heads[:, :, kept[i]]).half()
+        return _unit(states[:, kept[i]]).half(), of_heads
+
+    label = "reading the corpus" if progress else None
+    states, heads = zip(*states_and_heads(bert, encoded, short, progress=label), strict=True)
+    vectors = {"states": torch.cat(states, dim=1)}
+    return vectors if heads[0] is None else vectors | {"heads": torch.cat(heads, dim=2)}
+
+
+def nearest_view(bert: Bert, index: CorpusIndex, encoded: Encoded) -> NearestTokens:
     """Return the nearest tokens of the corpus to each token by hidden state, and in short sentences also when it is
     hidden, and by what each head writes."""
     short = len(encoded) <= LONG
@@ -69,7 +101,7 @@ def nearest_view(bert: Bert, index: CorpusIndex, encoded: Encoded) -> NearestVie
         layers = [_nearest(*pair, N_NEAREST_OF_HEAD) for pair in zip(index.heads, _unit(heads), strict=True)]
         # each (T, H, m) -> (T, L, H, m)
         by_head, by_head_similarity = (np.stack(column, axis=1) for column in zip(*layers, strict=True))
-    return NearestView(plain, plain_similarity, masked, masked_similarity, by_head, by_head_similarity)
+    return NearestTokens(plain, plain_similarity, masked, masked_similarity, by_head, by_head_similarity)
 
 
 def _nearest(index: Tensor, queries: Tensor, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,20 +111,34 @@ def _nearest(index: Tensor, queries: Tensor, n: int) -> tuple[np.ndarray, np.nda
     return indices.numpy(), torch.stack([f.values for f in found], dim=1).clamp(0, 1).numpy()
 
 
-def states_and_heads(bert: Bert, encoded: Sequence[Encoded]) -> list[tuple[Tensor, Tensor | None]]:
-    """Return for each sentence its hidden states (L + 1, T, D) and what each head writes (L, H, T, D / H)."""
-    with lent(bert), torch.no_grad(), _recorded(bert) as written:
-        output = bert(**padded(bert, encoded), output_hidden_states=True)
+def states_and_heads(
+    bert: Bert,
+    encoded: Sequence[Encoded],
+    keep: Callable[[Tensor, Tensor | None, int], tuple[Tensor, Tensor | None]] | None = None,
+    progress: str | None = None,
+) -> list[tuple[Tensor, Tensor | None]]:
+    """Return for each sentence its hidden states (L + 1, T, D) and what each head writes (L, H, T, D / H), or None.
+
+    keep: makes of both, and of the sentence's number, what is returned instead.
+    """
     n_heads = bert.model.config.num_attention_heads
-    found = []
-    for row, e in enumerate(encoded):
-        states = torch.stack([layer[row, : len(e)] for layer in output.hidden_states])
-        heads = None
-        if len(written) == len(output.hidden_states) - 1:
-            heads = torch.stack([layer[row, : len(e)].unflatten(-1, (n_heads, -1)) for layer in written])
-            heads = heads.transpose(1, 2)
-        found.append((states, heads))
-    return found
+
+    def read(rows: list[int], inputs: dict[str, Tensor]) -> list[tuple[Tensor, Tensor | None]]:
+        written.clear()
+        output = bert(**inputs, output_hidden_states=True)
+        found = []
+        for row, i in enumerate(rows):
+            length = len(encoded[i])
+            states = torch.stack([layer[row, :length].cpu() for layer in output.hidden_states])
+            heads = None
+            if len(written) == len(output.hidden_states) - 1:
+                heads = torch.stack([layer[row, :length].unflatten(-1, (n_heads, -1)) for layer in written])
+                heads = heads.transpose(1, 2)
+            found.append(keep(states, heads, i) if keep else (states, heads))
+        return found
+
+    with _recorded(bert) as written:
+        return in_batches(bert, encoded, read, batch_size=BATCH_SIZE, progress=progress)
 
 
 @contextmanager

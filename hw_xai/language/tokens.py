@@ -147,10 +147,16 @@ def token_at(encoded: Encoded, word: str, occurrence: int | None = None) -> tupl
         raise UserError(
             f'"{word}" stands in {len(places)} places of "{where}" (characters {at}): say which by occurrence=1, 2, …'
         )
-    if not 1 <= (occurrence or 1) <= len(places):
+    chosen = 1 if occurrence is None else occurrence
+    if not 1 <= chosen <= len(places):
         raise UserError(f'`occurrence` must be between 1 and {len(places)} for "{word}" in "{where}", got {occurrence}')
-    segment, (start, end) = places[(occurrence or 1) - 1]
+    segment, (start, end) = places[chosen - 1]
     return tokens_between(encoded, start, end, segment)
+
+
+def stands_in(encoded: Encoded, word: str) -> bool:
+    """Tell whether a word stands in the text of a sentence, as `token_at` looks for it."""
+    return any(_word_pattern(word).search(text) for text in encoded.texts)
 
 
 def tokens_between(encoded: Encoded, start: int, end: int, segment: int = 0) -> tuple[int, ...]:

@@ -1,15 +1,13 @@
 """What a masked language model expects at every token, and how hiding a second one moves it: all of it at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.batches import BATCH_SIZE
-from ..core.memory import even_chunks
 from ..language.bert import Bert
-from ..language.layers import lent, padded
+from ..language.layers import in_batches
 from ..language.tokens import Encoded
 from ..show.pages.attention.page import MaskView
 
@@ -32,7 +30,7 @@ class MaskPredictions:
         n = len(encoded)
         singles = [(t,) for t in range(n)]
         pairs = [(t, u) for t in range(n) for u in range(t)] if n <= LONGEST_PAIRS else []
-        expected = list(_expected(bert, encoded, singles + pairs))
+        expected = _expected(bert, encoded, singles + pairs)
         alone = torch.cat(expected[:n])  # (T, V)
         ids = torch.tensor(encoded.ids)
         candidates = _with_own(alone, alone, ids)  # (T, K)
@@ -59,15 +57,14 @@ class MaskPredictions:
         return numbers[inverse].numpy()
 
 
-def _expected(bert: Bert, encoded: Encoded, hidden: Sequence[tuple[int, ...]]) -> Iterator[Tensor]:
-    """Yield the probabilities (P, V) at the P tokens that each variant hides; the other logits are dropped."""
-    with lent(bert), torch.no_grad():
-        for chunk in even_chunks(len(hidden), BATCH_SIZE):
-            places = [hidden[i] for i in chunk]
-            variants = [encoded.put(p, bert.mask_id, bert.tokenizer.mask_token) for p in places]
-            logits = bert(**padded(bert, variants)).logits
-            for row, p in enumerate(places):
-                yield logits[row, list(p)].softmax(-1).cpu()
+def _expected(bert: Bert, encoded: Encoded, hidden: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """Return the probabilities (P, V) at the P tokens that each variant hides; the other logits are dropped."""
+
+    def read(rows: list[int], inputs: dict[str, Tensor]) -> list[Tensor]:
+        logits = bert(**inputs).logits
+        return [logits[row, list(hidden[i])].softmax(-1).cpu() for row, i in enumerate(rows)]
+
+    return in_batches(bert, [encoded.put(p, bert.mask_id, bert.tokenizer.mask_token) for p in hidden], read)
 
 
 def _with_own(before: Tensor, after: Tensor, ids: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ import pytest
 
 from hw_xai.explain import cosine_similarity, project
 from hw_xai.show import Panel
+from hw_xai.show.frame.planes import Plane
 from hw_xai.show.pages.activation.page import Channel, Example, LayerPlane, Photo, write_activation_page
-from hw_xai.show.pages.embedding.page import Plane
 
 N = 9
 

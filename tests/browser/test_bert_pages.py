@@ -5,6 +5,7 @@ import pytest
 
 from hw_xai.explain import cosine_similarity, euclidean_distance, project, sense_report
 from hw_xai.explain.attention import KINDS
+from hw_xai.show.frame.planes import Plane
 from hw_xai.show.pages.attention.page import (
     Corpus,
     HeadsView,
@@ -13,7 +14,7 @@ from hw_xai.show.pages.attention.page import (
     SentenceView,
     write_attention_page,
 )
-from hw_xai.show.pages.embedding.page import Plane, Point, write_embedding_page
+from hw_xai.show.pages.embedding.page import Point, write_embedding_page
 from hw_xai.show.pages.tokens.page import MethodView, SentenceScores, write_token_page
 
 LAYERS, HEADS = 3, 4

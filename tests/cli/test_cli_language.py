@@ -33,8 +33,6 @@ def reader(tmp_path_factory):
 
 
 def test_attend_writes_one_page_and_pictures(tmp_path, capsys):
-    assert main(["attend", NURSE, "今天買了蘋果來吃", "--mask", "she", "nurse", "--out", str(tmp_path)]) == 2
-    assert '"she" is not in' in capsys.readouterr().err
     assert main(["attend", NURSE, "--mask", "she", "nurse", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "she is hidden; then nurse as well:" in out
@@ -45,6 +43,19 @@ def test_attend_writes_one_page_and_pictures(tmp_path, capsys):
     for name in ("1-all-heads", "1-mean", "1-rollout", "1-relevance", "heads", "entropy"):
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
         assert (tmp_path / f"{name}.svg").stat().st_size > 1000
+
+
+def test_a_word_may_be_missing_in_one_of_several_sentences_but_not_in_all(tmp_path, capsys, fails):
+    arguments = ["attend", "The bank is big.", "The river is long.", "--no-search", "--out", tmp_path, "--mask"]
+    assert '"she" is not in' in fails(*arguments, "bank", "she")
+    assert not (tmp_path / "index.html").exists()
+    assert main([str(argument) for argument in [*arguments, "bank"]]) == 0
+    out, err = capsys.readouterr()
+    assert "bank is hidden:" in out
+    assert '"bank" is not in "The river is long."' in err
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "The bank is big." in html
+    assert "The river is long." in html
 
 
 def test_attend_without_a_masked_word_head(tmp_path, reader):
@@ -127,7 +138,10 @@ def test_the_shipped_reader_shows_where_its_answer_goes(tmp_path):
         (["attend", " "], "must hold at least one word"),
         (["attend", "a b", "--pair", ""], "must hold at least one word"),
         (["attend", NURSE, "--mask", "nurze"], 'Did you mean "nurse"?'),
-        (["attend", NURSE, "--mask", "the"], "--mask the#1, the#2"),
+        (["attend", NURSE, "--mask", "the"], "the#1, the#2"),
+        (["attend", NURSE, "--mask", "the#0"], "the number behind # must be between 1 and 2"),
+        (["tokens", NURSE, "--word", "the", "--occurrence", "0", "--method", "ig"], "--occurrence must be"),
+        (["embed", "--sentences", "ten", "--word", "果", "--occurrence", "0"], "--occurrence must be"),
         (["attend", NURSE, "--mask", "the#3"], "the number behind # must be between 1 and 2"),
         (["tokens", "a b", "--method", "limes"], 'Did you mean "lime"?'),
         (["tokens", "a b", "--method", ","], "needs at least one name"),
@@ -261,8 +275,8 @@ def test_an_interrupted_demo_keeps_the_pages_that_are_finished(tmp_path, short_d
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hw_xai.cli.commands.attend.write_attention_page", attention)
-    monkeypatch.setattr("hw_xai.cli.commands.embed.write_embedding_page", interrupted)
+    monkeypatch.setattr("hw_xai.studies.attention.write_attention_page", attention)
+    monkeypatch.setattr("hw_xai.studies.senses.write_embedding_page", interrupted)
     assert main(["demo", "--out", str(tmp_path)]) == 130
     assert "what was finished is kept" in capsys.readouterr().err
     assert linked(tmp_path) == ["attention/index.html"]

@@ -25,9 +25,9 @@ def sentence(n_layers: int, n_heads: int, n_tokens: int, **more) -> SentenceView
 
 
 def heads(n_layers: int, n_heads: int) -> HeadsView:
-    names = [[""] * n_heads for _ in range(n_layers)]
+    none = np.full((n_layers, n_heads), -1)
     parts = np.full((n_layers, n_heads, 2), [0.6, np.nan])
-    return HeadsView(["previous token", "same word"], parts, np.array([0.1, np.nan]), names, parts[..., 0], 3)
+    return HeadsView(["previous token", "same word"], parts, np.array([0.1, np.nan]), none, parts[..., 0], 3)
 
 
 def read(path) -> dict:
@@ -71,6 +71,12 @@ def test_the_page_holds_the_attention_to_a_255th(tmp_path):
     assert np.abs(unpacked(found["relevance"]) / 255 - view.relevance).max() <= 1 / 255
     assert np.abs(unpacked(found["attention"]) / 255 - view.attention).max() <= 1 / 255
     assert np.abs(unpacked(found["rollout"]) / 255 - view.rollout).max() <= 1 / 255
+
+
+def test_a_head_is_named_by_what_dominates_it_and_its_strength_is_a_number():
+    view = HeadsView(["a (b)", "c"], np.array([[[0.75, 0.1], [0.2, 0.1]]]), np.ones(2), np.array([[0, -1]]), None, 1)
+    assert view.names == [["a (b) (0.75)", ""]]
+    assert view.strength.tolist() == [[0.75, 0.0]]
 
 
 def test_the_page_of_bert_base_and_128_tokens_is_small(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hw_xai.explain import cosine_similarity, euclidean_distance, project, sense_report
+from hw_xai.show.figures import style
 from hw_xai.show.figures.sentences import (
     all_heads_figure,
     attention_figure,
@@ -16,7 +17,9 @@ from hw_xai.show.figures.sentences import (
     similarity_figure,
     words_figure,
 )
-from hw_xai.show.pages.embedding.page import Plane, Point, write_embedding_page
+from hw_xai.show.frame.planes import Plane
+from hw_xai.show.pages.embedding.page import Point, write_embedding_page
+from hw_xai.studies.senses import report_view
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def test_the_report_never_comes_without_its_control(tmp_path, states):
     labels = ["fruit"] * 4 + ["company"] * 4
     control = np.random.default_rng(1).normal(size=states.shape)
     report = sense_report(states, labels, control=control, position=range(8), k=3)
-    page = write(tmp_path / "e.html", states, report=report)
+    page = write(tmp_path / "e.html", states, report=report_view(report))
     found = read(page)["report"]
     assert found["model"].keys() == found["control"].keys()
     assert found["control"]["nearest"][0] == report.control.nearest[0].round(3).tolist()
@@ -95,8 +98,36 @@ def test_figures_are_drawn_and_repeat_to_the_byte(tmp_path, states):
     assert once == [path.read_bytes() for path in save_figure(draw["words"](), tmp_path / "again", "a")]
 
 
-def test_without_a_chinese_font_it_says_which_package_brings_one(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("hw_xai.show.figures.sentences.can_draw", lambda text: False)
-    assert save_figure(words_figure(["a"], {"IG": np.ones(1)}), tmp_path / "w", "蘋果") == []
-    assert "fonts-noto-cjk" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+def test_chinese_is_drawn_without_any_font_of_the_machine(tmp_path, capsys, monkeypatch):
+    own = style._style.__wrapped__()
+    monkeypatch.setattr(style, "_style", lambda: own | {"font.family": ["DejaVu Sans", style.OUR_FAMILY]})
+    assert style.missing("蘋果苹果 Apple，「好」") == []
+    assert [
+        path.suffix for path in save_figure(words_figure(["蘋", "苹"], {"IG": np.ones(2)}), tmp_path / "w", "蘋苹")
+    ] == [
+        ".png",
+        ".svg",
+    ]
+    assert capsys.readouterr().err == ""
+    assert len(save_figure(words_figure(["𠮷"], {"IG": np.ones(1)}), tmp_path / "w", "𠮷")) == 2
+    assert "no font here has 𠮷" in capsys.readouterr().err
+
+
+def test_our_font_has_the_characters_of_our_sentences_and_vocabularies():
+    from hw_xai.files import shipped
+
+    files = [*shipped("sentences").iterdir(), shipped("bert-built-in") / "tokenizer.json"]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    known = style._points(str(style.OUR_FONT))
+    assert {c for c in text if "\u2e80" <= c <= "\u9fff" and ord(c) not in known} == set()
+    assert style.OUR_FONT.stat().st_size < 3e6
+    assert "SIL OPEN FONT LICENSE" in (style.OUR_FONT.parent / "OFL.txt").read_text()
+
+
+def test_twelve_groups_are_told_apart_by_colour_and_shape():
+    marks = [tuple(style.mark_of(i).values()) for i in range(40)]
+    assert len(set(marks)) == 40
+    figure = projection_figure(
+        np.random.default_rng(0).normal(size=(1, 24, 2)), [str(i % 12) for i in range(24)], ["x"]
+    )
+    assert len({(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}) == 12

@@ -100,9 +100,10 @@ def _filters(model):
 def _write_bert_pages(out: Path) -> Iterator[str]:
     """Write the pages of BERT_PAGES into out, and yield the folder of each when it is done."""
     from ...language.bert import load_bert
-    from .attend import write_attention_page
-    from .embed import read_sample, write_embedding_page, write_passage_page
-    from .tokens import write_token_page
+    from ...studies.attention import write_attention_page
+    from ...studies.samples import read_sample
+    from ...studies.senses import write_embedding_page, write_passage_page
+    from ...studies.tokens import write_token_page
 
     bert = load_bert("built-in")
     write_attention_page(bert, SENTENCES, out / "attention", progress=False)

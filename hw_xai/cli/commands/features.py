@@ -197,8 +197,8 @@ def _search(study: Study) -> None:
 def _place(study: Study) -> None:
     """Project what each block, the layer and the whole network make of the photos."""
     from ...explain import block_layers, cosine_similarity, layer_shapes, mean_activations, project
+    from ...show.frame.planes import Plane
     from ...show.pages.activation.page import LayerPlane, Photo
-    from ...show.pages.embedding.page import Plane
     from ...vision.food11.layout import target_of
 
     model, method, read = study.model, study.options.method, study.photos.read

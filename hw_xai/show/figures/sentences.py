@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import numpy as np
 from ...files import atomic
 from ..frame.colours import NIGHT, PAPER, over, table
 from .pictures import save_png
-from .style import INK, LINE, QUIET, can_draw, sheet, styled
+from .style import INK, LINE, QUIET, mark_of, missing, sheet, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +87,7 @@ def projection_figure(points: np.ndarray, groups: Sequence[str], captions: Seque
     for ax, layer, caption in zip(axes, points, captions, strict=False):
         for name in names:
             x, y = layer[[group == name for group in groups]].T
-            ax.plot(x, y, "o", markersize=5, alpha=0.8, color=GROUP_COLOURS[names.index(name) % 8], label=name)
+            ax.plot(x, y, linestyle="", markersize=5, alpha=0.8, label=name, **mark_of(names.index(name)))
         ax.set_xlabel(caption, fontsize=7.5)
         ax.margins(0.12)
         ax.set(xticks=[], yticks=[])
@@ -150,9 +151,6 @@ def words_figure(
     return figure
 
 
-GROUP_COLOURS = ("#d9523c", "#3f83f2", "#3f9d62", "#c9a227", "#8f4fb0", "#2a9d9d", "#c2588a", "#8a6a4a")
-
-
 def write_attention_figures(folder: str | Path, sentences: Sequence[SentenceView], heads: HeadsView) -> list[Path]:
     """Write the views of the attention page as PNG and SVG, those of one layer for the last."""
     written = []
@@ -168,32 +166,26 @@ def write_attention_figures(folder: str | Path, sentences: Sequence[SentenceView
             drawn["relevance"] = attention_figure(view.tokens, view.relevance[-1], title)
         for name, figure in drawn.items():
             written += save_figure(figure, Path(folder) / f"{number}-{name}", "".join(view.tokens))
-    strength = np.array([[float(name.rsplit("(", 1)[-1].rstrip(")") or 0) for name in row] for row in heads.names])
-    written += save_figure(heads_figure(heads.names, strength, "what each head does"), Path(folder) / "heads")
+    written += save_figure(heads_figure(heads.names, heads.strength, "what each head does"), Path(folder) / "heads")
     entropy = [[f"{value:.2f}" for value in row] for row in heads.entropy]
     title = "entropy of each head: 0 looks at one token, 1 everywhere alike"
     return written + save_figure(heads_figure(entropy, heads.entropy, title), Path(folder) / "entropy")
 
 
 def save_figure(figure: Figure, stem: Path, text: str = "") -> list[Path]:
-    """Write stem.png and stem.svg, unless no installed font can draw `text`: then say which package brings one."""
-    if not can_draw(text):
-        print(_NO_FONT, file=sys.stderr)
-        return []
+    """Write stem.png and stem.svg, and return them; characters of `text` that no font has are told, and are boxes."""
     import matplotlib
 
-    png = save_png(figure, stem.with_name(f"{stem.name}.png"))
+    if boxes := missing(text):
+        print(f"note: no font here has {', '.join(boxes)}: the pictures show boxes instead", file=sys.stderr)
     svg = stem.with_name(f"{stem.name}.svg")
-    # letters as outlines: whoever opens the file needs no font
-    with atomic(svg) as temporary, matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": stem.name}):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the note says which
+        png = save_png(figure, stem.with_name(f"{stem.name}.png"))
+        # letters as outlines: whoever opens the file needs no font
+        with atomic(svg) as temporary, matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": stem.name}):
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
     return [png, svg]
-
-
-_NO_FONT = (
-    "note: no installed font has Chinese characters, so only the page is written and no pictures: install one, such as "
-    "fonts-noto-cjk (Debian, Ubuntu) or google-noto-sans-cjk-fonts (Fedora)"
-)
 
 
 def _fire():

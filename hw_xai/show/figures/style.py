@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import cache, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ CJK_FONTS = (
     "Noto Sans CJK TC", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans TC", "Source Han Sans TC", "PingFang TC",
     "Heiti TC", "Microsoft JhengHei", "Microsoft YaHei", "WenQuanYi Zen Hei", "Arial Unicode MS",
 )  # fmt: skip
+OUR_FONT, OUR_FAMILY = Path(__file__).parent.parent / "fonts" / "chinese.otf", "hw_xai Chinese"
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -38,20 +40,33 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
-def can_draw(text: str) -> bool:
-    """Tell whether the installed fonts have the Chinese characters of `text`, if there are any."""
-    chinese = any("\u3400" <= character <= "\u9fff" for character in text)
-    return not chinese or any(font in CJK_FONTS for font in _style()["font.family"])
+def missing(text: str) -> list[str]:
+    """Return the characters of `text` that no font of our figures has."""
+    from matplotlib import font_manager
+
+    files = [font_manager.findfont(family, fallback_to_default=False) for family in _style()["font.family"]]
+    known = set().union(*(_points(file) for file in dict.fromkeys(files)))
+    return [c for c in dict.fromkeys(text) if c.isprintable() and not c.isspace() and ord(c) not in known]
+
+
+@cache
+def _points(file: str) -> frozenset[int]:
+    """Return the code points that a font file has."""
+    from matplotlib import font_manager
+
+    return frozenset(font_manager.get_font(file).get_charmap())
 
 
 @cache
 def _style() -> dict:
     from matplotlib import font_manager
 
+    # matplotlib keeps a list of fonts that never learns of new ones: what ships with us is added at each start
+    font_manager.fontManager.addfont(OUR_FONT)
     installed = set(font_manager.fontManager.get_font_names())
     return {
         # matplotlib takes the first that has the glyph
-        "font.family": ["DejaVu Sans", *(font for font in CJK_FONTS if font in installed)],
+        "font.family": ["DejaVu Sans", *(font for font in CJK_FONTS if font in installed), OUR_FAMILY],
         "font.size": 9.5,
         "text.color": INK,
         "axes.labelcolor": QUIET,
@@ -139,3 +154,12 @@ def colour_bar(ax: Axes, signed: bool, ends: tuple[float, float] | None, upright
     first, *_, last = ax.get_xticklabels()
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
+
+
+GROUP_COLOURS = ("#d9523c", "#3f83f2", "#3f9d62", "#c9a227", "#8f4fb0", "#2a9d9d", "#c2588a", "#8a6a4a")
+GROUP_MARKERS = ("o", "s", "^", "D", "X")  # the page has the same shapes in the same order
+
+
+def mark_of(group: int) -> dict[str, str]:
+    """Return the colour and the shape of a group: 40 differ, and colours that return come with another shape."""
+    return {"color": GROUP_COLOURS[group % len(GROUP_COLOURS)], "marker": GROUP_MARKERS[group % len(GROUP_MARKERS)]}

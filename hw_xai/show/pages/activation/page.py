@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...figures.sentences import GROUP_COLOURS
+from ...figures.style import GROUP_COLOURS
 from ...frame.images import photo_uri, to_rgb
 from ...frame.packing import rounded, write_page
-from ..embedding.page import METHOD_NOTES, Plane, nearest_others, steadied
+from ...frame.planes import METHOD_NOTES, Plane, nearest_others, steadied
 from ..gallery.page import Panel
 
 CLASS_COLOURS = (*GROUP_COLOURS, "#6f7c85", "#5b5fc7", "#a3b13c")  # food-11 has eleven classes

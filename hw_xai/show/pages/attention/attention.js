@@ -176,7 +176,7 @@ function strongest(layer, head) {
 function drawHeads() {
   const measure = one("measure").value, k = Number(measure.split(" ")[1]), { heads } = data;
   const value = (layer, head) => measure === "entropy" ? heads.entropy[layer][head] : measure === "pronouns" ? heads.pronouns[layer][head]
-    : measure === "names" ? Number((heads.names[layer][head].match(/\(([\d.]+)\)/) || [0, 0])[1]) : heads.shares[layer][head][k];
+    : measure === "names" ? heads.strength[layer][head] : heads.shares[layer][head][k];
   one("measure-note").textContent = measure === "entropy" ? "0: looks at one token; 1: looks everywhere alike"
     : measure === "pronouns" ? `the best of ${nLayers * nHeads} heads beats chance (${heads.chance.toFixed(2)}) by luck alone: check it on sentences of your own`
     : measure === "names" ? "in grey: no clear preference, only what gets most beyond its even share" : `looking everywhere alike would give ${heads.even[k].toFixed(2)}`;

@@ -59,12 +59,27 @@ class HeadsView:
     kinds: Sequence[str]  # (K,)
     shares: np.ndarray  # (L, H, K) of its attention
     even: np.ndarray  # (K,) the same if it looked everywhere alike
-    names: Sequence[Sequence[str]]  # (L, H) such as "previous token (0.83)", or ""
+    dominant: np.ndarray  # (L, H) index of the kind that gets most of its attention, -1 where none stands out
     entropy: np.ndarray  # (L, H) 0 for one token, 1 for all alike
     n_sentences: int
     pronouns: np.ndarray | None = None  # (L, H) how often a pronoun looks at its noun most
     pronoun_chance: float = 0.0
     n_pronouns: int = 0
+
+    @property
+    def strength(self) -> np.ndarray:
+        """The share of its attention that the dominant kind gets, 0 where there is none: (L, H)."""
+        chosen = np.take_along_axis(np.asarray(self.shares), np.maximum(self.dominant, 0)[..., None], axis=-1)[..., 0]
+        return np.where(np.asarray(self.dominant) < 0, 0.0, chosen)
+
+    @property
+    def names(self) -> list[list[str]]:
+        """The dominant kind with its share, such as "previous token (0.83)", or "": (L, H)."""
+        rows = zip(np.asarray(self.dominant).tolist(), self.strength, strict=True)
+        return [
+            ["" if kind < 0 else f"{self.kinds[kind]} ({share:.2f})" for kind, share in zip(*row, strict=True)]
+            for row in rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -183,7 +198,8 @@ def _nearest(view: NearestView, used: _Used) -> dict:
 def _heads(heads: HeadsView) -> dict:
     return {
         "kinds": list(heads.kinds),
-        "names": [list(row) for row in heads.names],
+        "names": heads.names,
+        "strength": rounded(heads.strength, 3),
         "shares": rounded(heads.shares, 3),
         "even": rounded(heads.even, 3),
         "entropy": rounded(heads.entropy, 3),

@@ -6,22 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ....explain.embeddings import TRANSFORMS
-from ....explain.separation import SenseReport
-from ...figures.sentences import GROUP_COLOURS
+from ...figures.style import GROUP_COLOURS
 from ...frame.packing import packed, rounded, shares, write_page
-
-MEASURES = {
-    "nearest": "1-NN accuracy",
-    "knn": "k-NN accuracy",
-    "silhouette": "silhouette",
-    "cosine_within": "cosine, same sense",
-    "cosine_across": "cosine, other sense",
-    "random_similarity": "cosine, random pairs",
-    "euclidean_within": "distance, same sense",
-    "euclidean_across": "distance, other sense",
-}
-N_NEIGHBOURS = 5
+from ...frame.planes import METHOD_NOTES, Plane, nearest_others, steadied
 
 
 @dataclass(frozen=True)
@@ -36,21 +23,17 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Plane:
-    """One layer's projection (n, 2), and what it is worth."""
+class ReportView:
+    """How well senses separate in each of S layers, for V transforms of the vectors, beside what it has to beat."""
 
-    points: np.ndarray
-    explained_variance: Sequence[float] | None
-    trustworthiness: float
-
-    @property
-    def worth(self) -> str:
-        """Return how far the plot can be believed, in a sentence."""
-        trust = f"trustworthiness {self.trustworthiness:.2f}"
-        if self.explained_variance is None:
-            return f"{trust}: 1 when nearest points were nearest before, about 0.5 at random."
-        first, second = self.explained_variance
-        return f"{first + second:.0%} of the variance is in this plane ({first:.0%} + {second:.0%}); {trust}."
+    names: Mapping[str, str]  # measure -> its title
+    transforms: Sequence[str]  # V names
+    model: Mapping[str, np.ndarray]  # measure -> (V, S)
+    control: Mapping[str, np.ndarray]  # the same of an untrained model
+    alone: Mapping[str, float]  # measure -> what the place in the sentence alone gives
+    most_frequent: float  # accuracy of always saying the most frequent sense
+    n: int  # vectors that are judged
+    n_train: int | None  # and those that their neighbours are among; None for all the others
 
 
 def write_embedding_page(
@@ -61,7 +44,7 @@ def write_embedding_page(
     planes: Sequence[Plane],
     cosine: np.ndarray,
     euclidean: np.ndarray | None,
-    report: SenseReport | None = None,
+    report: ReportView | None = None,
     *,
     metric: str = "cosine",
     method: str = "pca",
@@ -105,51 +88,20 @@ def write_embedding_page(
     )
 
 
-METHOD_NOTES = {
-    "pca": "PCA: a shadow of the vectors on the plane where they spread most. Distances are true within the plane and "
-    "blind to all outside it.",
-    "tsne": "t-SNE keeps neighbours, not distances: the gaps between clusters and their sizes mean nothing.",
-    "umap": "UMAP keeps neighbours, not distances: the gaps between clusters and their sizes mean little.",
-}
-
-
-def steadied(planes: Sequence[Plane]) -> list[Plane]:
-    """Mirror each plane so that it resembles the layer before: which way an axis points is chance."""
-    steady = [planes[0]]
-    for plane in planes[1:]:
-        signs = np.where((plane.points * steady[-1].points).sum(axis=0) < 0, -1, 1)
-        steady.append(Plane(plane.points * signs, plane.explained_variance, plane.trustworthiness))
-    return steady
-
-
-def nearest_others(similar: np.ndarray) -> list[list[list]]:
-    """Return for each point its nearest others with their cosines; (n, n)."""
-    order = np.argsort(-similar - 10 * -np.eye(len(similar)), axis=1)[:, : min(N_NEIGHBOURS, len(similar) - 1)]
-    return [[[int(k), round(float(row[k]), 3)] for k in near] for row, near in zip(similar, order, strict=True)]
-
-
 def _matrix(values: np.ndarray) -> dict:
     low, high = float(values.min()), float(values.max())
     span = high - low or 1.0
     return {"low": low, "high": low + span, "numbers": packed(shares((values - low) / span, 16))}
 
 
-def _report(report: SenseReport) -> dict:
-    names = MEASURES | {"knn": f"{report.k}-NN accuracy"}
-    if np.isnan(report.model.random_similarity).all():
-        del names["random_similarity"]
-
-    def side(separation: object) -> Mapping[str, list]:
-        return {name: rounded(getattr(separation, name), 3) for name in names}
+def _report(report: ReportView) -> dict:
+    def side(measures: Mapping[str, np.ndarray]) -> dict[str, list]:
+        return {name: rounded(measures[name], 3) for name in report.names}
 
     return {
-        "names": list(names.items()),
-        "transforms": list(TRANSFORMS),
+        "names": list(report.names.items()),
+        "transforms": list(report.transforms),
         "model": side(report.model),
         "control": side(report.control),
-        "controls": {
-            "knn": report.position_knn,
-            "nearest": report.position_nearest,
-            "most_frequent": report.most_frequent,
-        },
+        "controls": {**report.alone, "most_frequent": report.most_frequent},
     }
