@@ -91,7 +91,3 @@ def run_command(
 def _say(sentence: str, code: int) -> int:
     print(sentence, file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
