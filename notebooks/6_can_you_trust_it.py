@@ -111,7 +111,7 @@ for n_layers in (1, 10, 40):
 compare(images, maps, [model.classes[t] for t in target])
 
 # %%
-from hw_xai.evaluate.statistics import rank_correlation
+from hw_xai.evaluate import rank_correlation
 
 strengths = {name: explained.amax(dim=1) for name, explained in maps.items()}  # (3, 128, 128)
 strengths["trained, of another dish"] = strengths["trained"].roll(1, dims=0)

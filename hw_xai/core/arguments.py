@@ -1,12 +1,12 @@
 """Arguments of an explainer, checked: whatever does not fit is one ValueError sentence that says what came instead."""
 
+from collections.abc import Collection
 from numbers import Real
 
 import torch
 from torch import Tensor
 
-from .memory import even_chunks as even_chunks
-from .protocols import Model as Model
+from ..errors import nearest
 from .protocols import Target
 
 
@@ -43,6 +43,15 @@ def check_amount(name: str, value: float) -> None:
     """Raise ValueError unless the option `name` is a finite number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < float("inf"):
         raise ValueError(f"`{name}` must be a finite number of at least 0, got {described(value)}")
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise ValueError unless the option `name` is one of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        *others, last = (f'"{choice}"' for choice in choices)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        guess = nearest(value, choices) if isinstance(value, str) else ""
+        raise ValueError(f"`{name}` must be {expected}, got {described(value)}{guess and '.' + guess}")
 
 
 def like_inputs(name: str, value: Tensor | float, inputs: Tensor) -> Tensor:

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from .arguments import as_target, check_batch_size, check_inputs
-from .memory import even_chunks as even_chunks
 from .memory import fitting_chunks, memory_kept
 from .model import preserved
-from .protocols import Model as Model
-from .protocols import Target
+from .protocols import Model, Target
 
 BATCH_SIZE = 16  # rows per call where memory is not watched: nearly all of the speed of 32 for half of the memory
 

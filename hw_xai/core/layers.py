@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from ..errors import nearest
 from .arguments import described
-from .memory import even_chunks as even_chunks
-from .protocols import Layer
-from .protocols import Model as Model
+from .protocols import Layer, Model
+
+# each with the BatchNorm that belongs to it
+CONVOLUTIONS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
 
 
 def find_layer(model: Model, layer: Layer) -> nn.Module:
@@ -31,11 +32,11 @@ def find_layer(model: Model, layer: Layer) -> nn.Module:
 
 def last_convolution(model: Model) -> nn.Module:
     """Return the convolution that was registered last: the usual layer for class activation maps."""
-    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d
-    found = [module for module in model.modules() if isinstance(module, kinds)] if isinstance(model, nn.Module) else []
-    if not found:
+    modules = model.modules() if isinstance(model, nn.Module) else []
+    convolutions = [module for module in modules if isinstance(module, tuple(CONVOLUTIONS))]
+    if not convolutions:
         raise ValueError(f"`layer` must be given for a model without convolution modules, got {described(model)}")
-    return found[-1]
+    return convolutions[-1]
 
 
 @contextmanager

@@ -18,11 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from .protocols import Model
 
 MEMORY = 48 * 2**20  # bytes of activations that one call may hold; a backward pass adds about half as much again
-
-
 MOST_ROWS = 32  # more are no faster on a CPU
-
-
 UNKNOWN_ROWS = 8  # where nothing could be watched
 
 

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from .arguments import described
-from .memory import even_chunks as even_chunks
 from .memory import watched
-from .protocols import Model as Model
+from .protocols import Model
 from .randomness import random_states_preserved
 
 

@@ -19,14 +19,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules import module as nn_module
 
+from .layers import CONVOLUTIONS
 from .protocols import Model
 
 WORTH_IT = 12  # passes; preparing a ResNet-18 takes about as long as it then saves in so many
-
-
-CONVOLUTIONS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
-
-
 LAYOUT_DEPENDENT = {"view", "view_as", "as_strided", "stride", "is_contiguous", "data_ptr", "numpy", "storage"}
 
 

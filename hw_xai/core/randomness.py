@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 from .arguments import check_count
-from .memory import even_chunks as even_chunks
-from .protocols import Model as Model
 
 
 def generator(seed: int) -> torch.Generator:

@@ -19,6 +19,7 @@ from ..core.batches import BATCH_SIZE, explaining
 from ..core.model import known_target, resolve_target, scores_of
 from ..core.protocols import Explainer, Model, Target
 from ..core.randomness import generator
+from ..core.statistics import pearson
 from ..explain.fills import Fill, Filler, as_fills
 from ..explain.gradients import value_range
 from ..explain.masked_cam import stretched
@@ -75,8 +76,8 @@ def masked_confidence(
         return torch.cat(columns, dim=1)
 
     with mapped(model, inputs, attributions, target, batch_size) as chunks:
-        found = torch.cat([seen(x, t, maps) for x, t, maps in chunks])
-    return Confidence(found[:, 0], found[:, 1:])
+        probabilities = torch.cat([seen(x, t, maps) for x, t, maps in chunks])
+    return Confidence(probabilities[:, 0], probabilities[:, 1:])
 
 
 def average_drop(
@@ -246,17 +247,6 @@ def regions_of_cells(shape: Sequence[int], cells: int | None) -> Tensor:
         along = torch.arange(size) * n_cells // size
         region = (region[:, None] * n_cells + along).flatten()
     return region
-
-
-def pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Return Pearson's r of each row of a and b: (N, n), (N, n) -> (N,); NaN where one is constant."""
-    deviations = []
-    for values in (a, b):
-        rounding = 16 * torch.finfo(values.dtype).eps * values.abs().amax(dim=1, keepdim=True)
-        deviation = values.double() - values.double().mean(dim=1, keepdim=True)
-        deviations.append(torch.where((deviation.abs() > rounding).any(dim=1, keepdim=True), deviation, torch.nan))
-    a, b = deviations
-    return (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1))
 
 
 # ------------------------------------------------------------------------------------------------------------ stability

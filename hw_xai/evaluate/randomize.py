@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..core.arguments import check_count, check_inputs, described
+from ..core.arguments import check_choice, check_count, check_inputs, described
 from ..core.protocols import Model
 from ..core.randomness import random_states_preserved
 from ..errors import nearest
@@ -130,13 +130,6 @@ def is_normalization(module: nn.Module) -> bool:
     """Tell whether the module normalizes with weights or statistics of its own."""
     kinds = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
     return isinstance(module, kinds)
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raise ValueError unless the option `name` is one of the choices."""
-    if value not in choices:
-        expected = " or ".join(f'"{choice}"' for choice in choices)
-        raise ValueError(f"`{name}` must be {expected}, got {described(value)}")
 
 
 def _check_model(model: Model) -> None:

@@ -56,13 +56,13 @@ def randomization(
     known = inputs if calibration is None else calibration
     originals = {name: explain(model, inputs, target) for name, explain in methods.items()}
     for seed in seeds:
-        found = {name: {} for name in methods}
+        alike = {name: {} for name in methods}
         forgetting = randomized_models(model, known, blocks, mode=mode, normalization=normalization, seed=seed)
         for block, changed in forgetting:  # outside the methods: refitting costs as much as a gradient
             for name, explain in methods.items():
-                found[name][block] = similarity(originals[name], explain(changed, inputs, target))
+                alike[name][block] = similarity(originals[name], explain(changed, inputs, target))
         for name in methods:
-            yield _comparison(name, mode, seed, found[name])
+            yield _comparison(name, mode, seed, alike[name])
 
 
 def randomized_maps(
@@ -101,8 +101,8 @@ def label_randomization(
     """
     target = predicted(model, inputs, target)
     for name, explain in methods.items():
-        found = {"labels": similarity(explain(model, inputs, target), explain(twin, inputs, target))}
-        yield _comparison(name, "labels", seed, found)
+        alike = {"labels": similarity(explain(model, inputs, target), explain(twin, inputs, target))}
+        yield _comparison(name, "labels", seed, alike)
 
 
 def predicted(model: Model, inputs: Tensor, target: Target = None) -> Tensor:
@@ -111,10 +111,10 @@ def predicted(model: Model, inputs: Tensor, target: Target = None) -> Tensor:
         return torch.cat([known_target(model, x, t) for x, t in chunks])
 
 
-def _comparison(method: str, mode: str, seed: int, found: Mapping[str, Mapping[str, Tensor]]) -> Comparison:
-    table = {measure: torch.stack([found[block][measure] for block in found], dim=1) for measure in MEASURES}
+def _comparison(method: str, mode: str, seed: int, alike: Mapping[str, Mapping[str, Tensor]]) -> Comparison:
+    table = {measure: torch.stack([alike[block][measure] for block in alike], dim=1) for measure in MEASURES}
     as_lists = {measure: [_numbers(row) for row in values] for measure, values in table.items()}
-    return Comparison(method, mode, seed, list(found), as_lists)
+    return Comparison(method, mode, seed, list(alike), as_lists)
 
 
 def _numbers(values: Tensor) -> list[Number]:
@@ -174,7 +174,7 @@ SENTENCES: dict[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SanityVerdict:
     """What the curve of one method says to a student, and the numbers that decided."""
 
     method: str
@@ -184,7 +184,7 @@ class Verdict:
     end: dict[str, Number]  # measure -> similarity with all of them randomized
 
 
-def verdict(curve: Curve) -> Verdict:
+def verdict(curve: Curve) -> SanityVerdict:
     """Judge a method by its curve under cascading randomization of the whole model.
 
     In turn: all ranks at the end at least SAME; the signed rank after the top third of the blocks at least KEPT; one of
@@ -196,7 +196,7 @@ def verdict(curve: Curve) -> Verdict:
     top = {measure: values[third - 1] for measure, values in curve.mean.items()}
     end = {measure: values[-1] for measure, values in curve.mean.items()}
     kind = _kind(top, end)
-    return Verdict(curve.method, kind, SENTENCES[kind], top, end)
+    return SanityVerdict(curve.method, kind, SENTENCES[kind], top, end)
 
 
 def _kind(top: dict[str, Number], end: dict[str, Number]) -> Kind:

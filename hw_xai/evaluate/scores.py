@@ -52,7 +52,7 @@ class Case:
 
 
 @dataclass
-class Found:
+class Measurements:
     """What was measured: numbers, None where not defined; curves; and the maps (1 + S, H, W) of forgotten models."""
 
     numbers: dict[str, float | None] = field(default_factory=dict)
@@ -64,22 +64,22 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreGroup:
     """A group of numbers that are measured together."""
 
     columns: dict[str, Column]
-    measure: Callable[..., None]  # (case, found, **options)
+    measure: Callable[..., None]  # (case, measurements, **options)
     options: dict[str, object] = field(default_factory=dict)
     first: int | None = None  # measured on so many images only, None for all: it takes several explanations of each
 
 
-def measured(case: Case, scores: Sequence[str]) -> Found:
+def measured(case: Case, scores: Sequence[str]) -> Measurements:
     """Return what the named scores measure of one explanation. ValueError for a map of another size, and for NaN."""
     per_place(case.attribution, case.inputs)
-    found = Found()
+    measurements = Measurements()
     for name in scores:
-        SCORES[name].measure(case, found, **SCORES[name].options)
-    return found
+        SCORES[name].measure(case, measurements, **SCORES[name].options)
+    return measurements
 
 
 def as_number(value: Tensor | float) -> float | None:
@@ -97,41 +97,41 @@ def shown_blocks(blocks: Sequence[str], n_shown: int = 5) -> list[str]:
 # --------------------------------------------------------------------------------------------------------- the measures
 
 
-def _faithfulness(case: Case, found: Found, n_steps: int, n_subsets: int) -> None:
+def _faithfulness(case: Case, measurements: Measurements, n_steps: int, n_subsets: int) -> None:
     given = case.model, case.inputs, case.importance, case.target
     with prepared(case.model, 4 * n_steps):  # once for all: by itself none of them is worth it
         confidence = masked_confidence(*given)
         for place, share in enumerate(SHARES):
-            found.add(f"average_drop_{share:.0%}".rstrip("%"), confidence.drop[0, place])
-            found.add(f"increase_{share:.0%}".rstrip("%"), confidence.increase[0, place])
+            measurements.add(f"average_drop_{share:.0%}".rstrip("%"), confidence.drop[0, place])
+            measurements.add(f"increase_{share:.0%}".rstrip("%"), confidence.increase[0, place])
         for name, curve in {"deletion": deletion, "insertion": insertion}.items():
             p = curve(*given, n_steps=n_steps)  # (1, n_steps + 1)
-            found.add(name, area_under(p)[0])
-            found.curves[name] = [as_number(value) for value in p[0]]
-        found.add("sensitivity_n", sensitivity_n(*given, n_subsets=n_subsets)[0, 0])
+            measurements.add(name, area_under(p)[0])
+            measurements.curves[name] = [as_number(value) for value in p[0]]
+        measurements.add("sensitivity_n", sensitivity_n(*given, n_subsets=n_subsets)[0, 0])
 
 
-def _completeness(case: Case, found: Found) -> None:
+def _completeness(case: Case, measurements: Measurements) -> None:
     if case.adds_up:
         gap = completeness_gap(case.attribution, case.model, case.inputs, case.target)
         difference = case.attribution.sum() - gap
-        found.add("completeness", (gap / difference).abs())
+        measurements.add("completeness", (gap / difference).abs())
 
 
-def _stability(case: Case, found: Found, n_samples: int) -> None:
-    found.add(
+def _stability(case: Case, measurements: Measurements, n_samples: int) -> None:
+    measurements.add(
         "stability", stability(case.model, case.inputs, case.explain, case.target, n_samples=n_samples).largest[0]
     )
 
 
-def _localization(case: Case, found: Found) -> None:
+def _localization(case: Case, measurements: Measurements) -> None:
     if case.mask is not None:
         maps = per_place(case.importance, case.inputs).reshape(1, *place_shape(case.inputs))
         for score in (pointing_game, mass_inside, best_iou, auroc):
-            found.add(score.__name__, score(maps, case.mask)[0])
+            measurements.add(score.__name__, score(maps, case.mask)[0])
 
 
-def _sanity(case: Case, found: Found) -> None:
+def _sanity(case: Case, measurements: Measurements) -> None:
     if not case.forgotten:
         return
     maps = [case.attribution, *(case.explain(model, case.inputs, case.target) for _, model in case.forgotten)]
@@ -139,19 +139,19 @@ def _sanity(case: Case, found: Found) -> None:
     after = torch.cat(maps[1:])
     alike = similarity(case.attribution.expand_as(after), after)
     for name in MEASURES:
-        found.curves[f"sanity_{name}"] = [as_number(value) for value in alike[name]]
-    found.add("sanity", alike["rank"][-1].abs())
-    found.maps = torch.cat(maps).sum(dim=1)
+        measurements.curves[f"sanity_{name}"] = [as_number(value) for value in alike[name]]
+    measurements.add("sanity", alike["rank"][-1].abs())
+    measurements.maps = torch.cat(maps).sum(dim=1)
 
 
-def _labels(case: Case, found: Found) -> None:
+def _labels(case: Case, measurements: Measurements) -> None:
     if case.twin is not None:
         alike = similarity(case.attribution, case.explain(case.twin, case.inputs, case.target))
-        found.add("labels", alike["rank"][0].abs())
+        measurements.add("labels", alike["rank"][0].abs())
 
 
-SCORES: dict[str, Score] = {
-    "faithfulness": Score(
+SCORES: dict[str, ScoreGroup] = {
+    "faithfulness": ScoreGroup(
         {
             "average_drop_100": Column("AD 100 %", "low", "average drop: share of the class's probability that is "
                                        "lost when the picture is seen through the map"),
@@ -171,34 +171,34 @@ SCORES: dict[str, Score] = {
         _faithfulness,
         {"n_steps": 6, "n_subsets": 10},
     ),
-    "completeness": Score(
+    "completeness": ScoreGroup(
         {"completeness": Column("Gap", "low", "completeness gap: |sum of the attributions ÷ (score − score of black) "
                                 "− 1|, for methods that promise it")},
         _completeness,
     ),
-    "stability": Score(
+    "stability": ScoreGroup(
         {"stability": Column("Instability", "low", "largest relative change of the map under noise too small to "
                              "see")},
         _stability,
         {"n_samples": 2},
         first=6,
     ),
-    "localization": Score(
+    "localization": ScoreGroup(
         {
-            "pointing_game": Column("Pointing", "high", "how often the largest attribution lies on the food"),
-            "mass_inside": Column("Mass", "high", "share of the positive attribution that lies on the food"),
-            "best_iou": Column("IoU", "high", "intersection over union with the food, at the best threshold"),
-            "auroc": Column("AUROC", "high", "how often a place of the food has more attribution than another"),
+            "pointing_game": Column("Pointing", "high", "how often the largest attribution lies on the object"),
+            "mass_inside": Column("Mass", "high", "share of the positive attribution that lies on the object"),
+            "best_iou": Column("IoU", "high", "intersection over union with the object, at the best threshold"),
+            "auroc": Column("AUROC", "high", "how often a place of the object has more attribution than another"),
         },
         _localization,
     ),
-    "sanity": Score(
+    "sanity": ScoreGroup(
         {"sanity": Column("Sanity", "low", "|rank correlation| with the map of a model whose weights are all random: "
                           "what does not change does not explain the model")},
         _sanity,
         first=3,
     ),
-    "labels": Score(
+    "labels": ScoreGroup(
         {"labels": Column("Labels", "low", "|rank correlation| with the map of a twin that learned random labels by "
                           "heart: what both show is not owed to what was learned")},
         _labels,

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arguments import check_inputs, described
+from ..core.arguments import check_choice, check_inputs, described
 from ..core.protocols import Model, Target
-from .randomize import check_choice
-from .statistics import rank_correlation
+from ..core.statistics import rank_correlation
 
 MEASURES = {
     "rank": "rank correlation of the signed maps",
@@ -58,8 +57,8 @@ def edges(
     if inputs.ndim != 4:
         raise ValueError(f"`inputs` must be pictures (N, C, H, W) for an edge detector, got {described(inputs)}")
     grey = inputs.detach().mean(dim=1).double().cpu().numpy()  # (N, H, W)
-    found = [sobel(one) if detector == "sobel" else canny(one, sigma=2) for one in grey]
-    return torch.from_numpy(np.stack(found)[:, None]).to(inputs)
+    strengths = [sobel(one) if detector == "sobel" else canny(one, sigma=2) for one in grey]
+    return torch.from_numpy(np.stack(strengths)[:, None]).to(inputs)
 
 
 def _check_maps(original: Tensor, changed: Tensor) -> None:
@@ -78,11 +77,11 @@ def _for_each(maps: tuple[Tensor, Tensor], measure: Callable[[Tensor, Tensor], T
     """Measure the pairs of maps (N, H, W) that can be compared; 0 and NaN for the others, as `similarity` says."""
     original, changed = maps
     usable = (original.isfinite() & changed.isfinite()).all(dim=(1, 2)) & ~_is_constant(original)
-    found = torch.where(usable, 0.0, torch.nan).double()
+    values = torch.where(usable, 0.0, torch.nan).double()
     usable &= ~_is_constant(changed)
     if usable.any():
-        found[usable] = measure(original[usable], changed[usable]).double()
-    return found
+        values[usable] = measure(original[usable], changed[usable]).double()
+    return values
 
 
 def _is_constant(maps: Tensor) -> Tensor:

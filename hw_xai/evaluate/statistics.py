@@ -1,7 +1,6 @@
-"""The numbers behind the scores: rank correlation of many maps at once, and how sure a mean is."""
+"""How sure a mean is, and numbers with gaps."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -9,41 +8,6 @@ import torch
 from torch import Tensor
 
 from ..core.arguments import check_count, described
-
-
-def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Spearman's ρ of each row of a with the same row of b: (N, ...), (N, ...) -> (N,) float64.
-
-    Ties get the mean of their ranks, as in scipy. NaN where a or b is constant: what orders nothing agrees with
-    nothing and disagrees with nothing, and a 0 would pass for "these maps are unrelated". Numbers are compared in
-    their own precision, halves in float32; on the CPU, with as many threads as torch. Raises ValueError for NaN or
-    infinite values. Spearman 1904, American Journal of Psychology 15.
-    """
-    from .ranks import correlate_rows  # compiled on first use
-
-    for name, maps in (("a", a), ("b", b)):
-        if not isinstance(maps, Tensor) or not maps.is_floating_point() or maps.ndim < 2 or maps[:1].numel() < 2:
-            raise ValueError(f"`{name}` must be a floating tensor (N, ...) of maps, got {described(maps)}")
-        if not torch.stack(maps.aminmax()).isfinite().all():  # one pass over the maps, where isfinite() makes three
-            raise ValueError(f"`{name}` must be finite, got NaN or infinite values")
-    if a.shape != b.shape:
-        raise ValueError(f"`b` must be maps of the shape of `a`, {tuple(a.shape)}, got shape {tuple(b.shape)}")
-    n_threads, found = torch.get_num_threads(), torch.empty(len(a), dtype=torch.float64)
-    double = torch.float64 in (a.dtype, b.dtype)
-    rows = [_bits(maps, double) for maps in (a, b)]
-    if n_threads == 1:
-        correlate_rows(*rows, found.numpy())
-    else:
-        pieces = zip(*(np.array_split(part, n_threads) for part in (*rows, found.numpy())), strict=True)
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(lambda piece: correlate_rows(*piece), pieces))
-    return found.to(a.device)
-
-
-def _bits(maps: Tensor, double: bool) -> np.ndarray:
-    """Return maps as rows (N, n) of the integers that have the same bits."""
-    maps = maps.detach().cpu().flatten(1).to(torch.float64 if double else torch.float32)
-    return maps.numpy().view(np.uint64 if double else np.uint32)
 
 
 class Interval(NamedTuple):

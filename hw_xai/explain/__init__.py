@@ -1,6 +1,6 @@
 """Explanations of any model that maps a batch (N, ...) to scores (N, C): `f(model, inputs, target=None, *, options)`.
 
-Knows neither food nor BERT, reads no file and draws nothing: tensors in, tensors out, the model as it was.
+Knows no subject and no particular network, reads no file and draws nothing: tensors in, tensors out.
 """
 
 from ..core.layers import last_convolution
@@ -25,7 +25,6 @@ from .perturbation import occlusion, rise
 from .projection import project
 from .separation import sense_report
 from .shapley import ShapleyValues, shapley, shapley_values
-from .shift import fill_shift
 from .surrogate import LimeReport, Surrogate, lime, lime_report, lime_surrogates, superpixels
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
     "deep_dream",
     "euclidean_distance",
     "extreme_images",
-    "fill_shift",
     "filter_activation",
     "grad_cam",
     "grad_cam_plus_plus",

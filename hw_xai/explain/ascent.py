@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..core.arguments import check_amount, check_count, check_inputs, described
+from ..core.arguments import check_amount, check_choice, check_count, check_inputs
 from ..core.batches import explaining, progress_bar
 from ..core.layers import find_layer, record
 from ..core.model import graph_nodes, scores_of, slope
@@ -22,7 +22,7 @@ from .features import as_channels, channel_of
 RELAXED_STEPS = 16  # so long a gradient passes through ReLUs that would otherwise stop all of it
 
 # What varies most in photos: light, then blue to red, then green. Columns are √eigenvalue · eigenvector of the
-# covariance of the logit of red, green and blue over 1,317 food-11 training photos, the largest of length 1.
+# covariance of the logit of red, green and blue over 1,317 photos, the largest of length 1.
 COLOURS = ((0.544, 0.240, 0.075), (0.579, 0.027, -0.132), (0.607, -0.242, 0.059))
 
 
@@ -57,8 +57,7 @@ def maximize_activation(
     check_count("n_steps", n_steps)
     for name, amount in {"lr": lr, "jitter": jitter, "scale": scale, "rotate": rotate}.items():
         check_amount(name, amount)
-    if parametrization not in PARAMETRIZATIONS:
-        raise ValueError(f'`parametrization` must be "fft" or "pixel", got {described(parametrization)}')
+    check_choice("parametrization", parametrization, PARAMETRIZATIONS)
     numbers_of, picture_of = PARAMETRIZATIONS[parametrization]
     layer = find_layer(model, layer)
     looks = list(views(n_steps, jitter, scale, rotate, seed))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.arguments import check_amount, check_count, described
+from ..core.arguments import check_amount, check_choice, check_count, described
 
 # ---------------------------------------------------------------------------------------------------------------- maps
 
@@ -83,8 +83,7 @@ def attention_rollout(
     check_amount("residual", residual)
     if residual > 1:
         raise ValueError(f"`residual` must be between 0 and 1, got {residual!r}")
-    if heads not in ("mean", "max", "min"):
-        raise ValueError(f'`heads` must be "mean", "max" or "min", got {described(heads)}')
+    check_choice("heads", heads, ("mean", "max", "min"))
     check_count("start_layer", start_layer, least=0)
     n_layers, n_tokens = attentions.shape[-4], attentions.shape[-1]
     if start_layer >= n_layers:
@@ -275,7 +274,7 @@ def name_heads(statistics: HeadStatistics, least: float = 0.5) -> list[list[str]
 
 @dataclass(frozen=True)
 class AntecedentAccuracy:
-    """How often each head's largest attention from a pronoun goes to its antecedent."""
+    """How often each head's largest attention from a word goes to its antecedent."""
 
     accuracy: Tensor  # (L, H)
     chance: float  # the accuracy of guessing among the candidates
@@ -284,28 +283,28 @@ class AntecedentAccuracy:
 
 def antecedent_accuracy(
     attentions: Sequence[Tensor],
-    pronouns: Sequence[int],
+    queries: Sequence[int],
     antecedents: Sequence[int | Sequence[int]],
     candidates: Sequence[Sequence[int]],
 ) -> AntecedentAccuracy:
-    """Share of sentences in which a pronoun's largest attention among the candidates goes to its antecedent.
+    """Share of sentences in which a word's largest attention among the candidates goes to its antecedent.
 
-    attentions: as for `head_statistics`. pronouns: a position in each sentence; antecedents: a position, or several
+    attentions: as for `head_statistics`. queries: a position in each sentence; antecedents: a position, or several
     for one of several tokens; candidates: all positions to choose from, those of the antecedent included. A tie counts
     as its share, so that even attention is exactly at chance. The best of many heads beats chance by luck: choose it on
     some sentences and report it on others. Clark et al. 2019, arXiv 1906.04341.
     """
-    sentences = as_sentences(attentions, pronouns=pronouns, antecedents=antecedents, candidates=candidates)
+    sentences = as_sentences(attentions, queries=queries, antecedents=antecedents, candidates=candidates)
     total, chance = torch.zeros(sentences[0].shape[:2], dtype=torch.float64), 0.0
-    for attention, pronoun, antecedent, choices in zip(sentences, pronouns, antecedents, candidates, strict=True):
+    for attention, query, antecedent, choices in zip(sentences, queries, antecedents, candidates, strict=True):
         right, n = {antecedent} if isinstance(antecedent, int) else set(antecedent), attention.shape[-1]
         choices = sorted(set(choices))
-        if not right or not right < set(choices) or not all(0 <= position < n for position in [pronoun, *choices]):
+        if not right or not right < set(choices) or not all(0 <= position < n for position in [query, *choices]):
             raise ValueError(
                 f"`candidates` must be positions below {n} with the antecedent and another word among them, got "
-                f"{choices} for the antecedent {sorted(right)} of pronoun {pronoun}"
+                f"{choices} for the antecedent {sorted(right)} of query {query}"
             )
-        weights = attention[:, :, pronoun, choices].detach().cpu().double()  # (L, H, candidates)
+        weights = attention[:, :, query, choices].detach().cpu().double()  # (L, H, candidates)
         largest = weights == weights.amax(dim=-1, keepdim=True)
         hits = largest & torch.tensor([position in right for position in choices])
         total += hits.sum(dim=-1) / largest.sum(dim=-1)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arguments import check_amount, check_count, described, like_inputs
+from ..core.arguments import check_amount, check_choice, check_count, described, like_inputs
 from ..core.batches import explaining, weighted_sum
 from ..core.model import graph_nodes, known_target, score_of_target, slope
 from ..core.preparing import prepared
@@ -182,8 +182,7 @@ def value_range(x: Tensor) -> Tensor:
 
 def path_rule(method: str, n_steps: int) -> tuple[list[float], list[float]]:
     """Return the n_steps points in [0, 1] of a quadrature rule and their weights, which sum to 1."""
-    if method not in ("midpoint", "gauss_legendre", "trapezoid"):
-        raise ValueError(f'`method` must be "midpoint", "gauss_legendre" or "trapezoid", got {described(method)}')
+    check_choice("method", method, ("midpoint", "gauss_legendre", "trapezoid"))
     check_count("n_steps", n_steps, least=2 if method == "trapezoid" else 1)
     if method == "gauss_legendre":
         points, weights = np.polynomial.legendre.leggauss(n_steps)  # on [−1, 1]

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..core.arguments import as_target, check_inputs, described
+from ..core.arguments import as_target, check_choice, check_inputs, described
 from ..core.batches import explaining
 from ..core.layers import hooked
 from ..core.model import preserved, resolve_target, scores_of
@@ -36,8 +36,7 @@ class LearnedCAM(nn.Module):
 
     def __init__(self, n_channels: int, n_classes: int, variant: Variant = "fm"):
         super().__init__()
-        if variant not in get_args(Variant):
-            raise ValueError(f'`variant` must be "fm" or "img", got {described(variant)}')
+        check_choice("variant", variant, get_args(Variant))
         self.variant = variant
         self.weight = nn.Parameter(torch.zeros(n_classes, n_channels))
         self.bias = nn.Parameter(torch.zeros(n_classes))
@@ -128,7 +127,7 @@ def lcam(
     differences within a map count. One forward pass. Gkartzonika et al. 2022, arXiv 2209.11189.
     """
     if not isinstance(learned, LearnedCAM):
-        how = "train one with `hw-xai train-lcam` or LearnedCAM.loss"
+        how = "train one with LearnedCAM.loss"
         raise ValueError(f"`learned` must be a LearnedCAM trained on this model, got {described(learned)}: {how}")
     return learned(model, inputs, target, layer=layer, batch_size=batch_size)
 

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 
 from ..core.arguments import check_amount, check_batch_size, described
 from ..core.batches import explaining, progress_bar
-from ..core.layers import find_layer, hooked, record
+from ..core.layers import CONVOLUTIONS, find_layer, hooked, record
 from ..core.memory import fitting_chunks
 from ..core.model import resolve_target, scores_of
 from ..core.preparing import prepared
 from ..core.protocols import Layer, Model, Target
 from .cam import enlarged, map_layer, maps_of, spatial, starting_at, weighted_sum_of
 
-CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Layers = Sequence[nn.Module | str] | None
 See = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]  # maps (K, h, w), mask from enlarged map -> p (K, C)
 # maps (K, h, w), probabilities (C,), class, See -> maps (K, h, w) to sum up, and their weights (K,)
@@ -141,7 +140,7 @@ def block_layers(model: Model, x: Tensor) -> list[nn.Module]:
     with hooked([module for module in model.modules() if module is not model], note):
         scores_of(model, x)
     modules = [module for module, _ in ran]
-    sizes = {size for module, size in ran if isinstance(module, CONVOLUTIONS) and size.numel() > 1}
+    sizes = {size for module, size in ran if isinstance(module, tuple(CONVOLUTIONS)) and size.numel() > 1}
     last = {size: module for module, size in ran if size in sizes and modules.count(module) == 1}
     if not last:
         raise ValueError(f"`layers` must be given for a model without convolution modules, got {described(model)}")

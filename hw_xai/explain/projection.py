@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.arguments import check_count, described
+from ..core.arguments import check_choice, check_count, described
 from .embeddings import Array, as_rows, transformed
 
 MANY_POINTS = 5_000  # from here on openTSNE is about four times faster than scikit-learn
@@ -46,8 +46,7 @@ def project(
     check_count("n_components", n_components)
     check_count("seed", seed, least=0)
     settings_of = {"pca": pca_settings, "tsne": tsne_settings, "umap": umap_settings}
-    if method not in settings_of:
-        raise ValueError(f'`method` must be "pca", "tsne" or "umap", got {described(method)}')
+    check_choice("method", method, settings_of)
     for name, value, owner in (("perplexity", perplexity, "tsne"), ("n_neighbors", n_neighbors, "umap")):
         if value is not None and method != owner:
             raise ValueError(f'`{name}` must be left out unless method is "{owner}", got {value!r} for "{method}"')

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core.arguments import check_batch_size, check_count, described
+from ..core.arguments import check_batch_size, check_choice, check_count
 from ..core.batches import explaining
 from ..core.model import known_target
 from ..core.preparing import prepared
@@ -83,8 +83,7 @@ def shapley_values(
     progress: bool = False,
 ) -> list[ShapleyValues]:
     """Return the values behind `shapley` for each input, with their standard errors. Options as there."""
-    if method not in tuple(ESTIMATORS):
-        raise ValueError(f'`method` must be "permutation", "kernel" or "exact", got {described(method)}')
+    check_choice("method", method, ESTIMATORS)
     check_count("n_samples", n_samples, least=4)
     check_count("seed", seed, least=0)
     check_batch_size(batch_size)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arguments import check_batch_size, check_count, check_inputs, described, like_inputs
+from ..core.arguments import check_batch_size, check_choice, check_count, check_inputs, described, like_inputs
 from ..core.batches import explaining, progress_bar
 from ..core.memory import fitting_chunks
 from ..core.model import resolve_target, scores_of
@@ -101,8 +101,7 @@ def lime_surrogates(
     progress: bool = False,
 ) -> list[Surrogate]:
     """Return the simple model behind `lime` for each input, with its intercept and quality. Options as there."""
-    if surrogate not in ("ridge", "tree"):
-        raise ValueError(f'`surrogate` must be "ridge" or "tree", got {described(surrogate)}')
+    check_choice("surrogate", surrogate, ("ridge", "tree"))
     check_count("n_samples", n_samples, least=2)
     check_count("seed", seed, least=0)
     check_batch_size(batch_size)

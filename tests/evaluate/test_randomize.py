@@ -116,7 +116,7 @@ def test_frozen_and_weight_normalized_layers_forget_too():
         ({"blocks": []}, "`blocks` must be a list of at least one path of a module, got a list"),
         ({"blocks": "head"}, "`blocks` must be a list of at least one path of a module, got 'head'"),
         ({"mode": "both"}, '`mode` must be "cascading" or "independent", got \'both\''),
-        ({"normalization": "no"}, '`normalization` must be "refit" or "keep" or "reset"'),
+        ({"normalization": "no"}, '`normalization` must be "refit", "keep" or "reset"'),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1"),
     ],
 )

@@ -6,6 +6,8 @@ from functools import partial
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
 
 from hw_xai.evaluate.sanity import (
     MEASURES,
@@ -27,8 +29,7 @@ from hw_xai.explain import (
     integrated_gradients,
     smooth_grad,
 )
-from hw_xai.training.run import accuracy
-from hw_xai.vision.digits import digits, permuted_digits, train_digits, train_permuted_digits
+from hw_xai.training.run import accuracy, fit
 
 METHODS = {
     "gradient": gradient,
@@ -43,14 +44,43 @@ METHODS = {
 }
 
 
-@pytest.fixture(scope="module")
-def pictures() -> torch.Tensor:
-    return digits()[1].inputs[:8]
+def digits() -> tuple[Tensor, Tensor]:
+    """scikit-learn's handwritten digits, as large as those of MNIST: (1797, 1, 28, 28) in [0, 1], and what they are."""
+    data = load_digits()
+    pictures = torch.from_numpy(data.images[:, None]).float() / 16  # (1797, 1, 8, 8)
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))  # the file is sorted by writer
+    pictures = nn.functional.interpolate(pictures, (28, 28), mode="bilinear", align_corners=False)
+    return pictures[order], torch.from_numpy(data.target).long()[order]
+
+
+def permuted_digits() -> tuple[Tensor, Tensor]:
+    """400 of them, as many as a small network learns by heart in seconds, with their labels dealt out at random."""
+    inputs, target = (tensor[:400] for tensor in digits())
+    return inputs, target[torch.randperm(400, generator=torch.Generator().manual_seed(0))]
+
+
+def fitted(inputs: Tensor, target: Tensor, **options: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(32 * 7 * 7, 64), nn.ReLU(), nn.Linear(64, 10)),
+        )
+    fit(model, inputs, target, seed=0, **options)
+    return model
 
 
 @pytest.fixture(scope="module")
-def model() -> torch.nn.Module:
-    return train_digits()
+def pictures() -> Tensor:
+    return digits()[0][1297:1305]
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    inputs, target = digits()
+    return fitted(inputs[:1297], target[:1297], epochs=8)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +142,7 @@ def test_a_single_random_layer_changes_gradients_too(model, pictures):
 
 
 def test_permuted_labels(model, pictures):
-    twin = train_permuted_digits()
+    twin = fitted(*permuted_digits(), epochs=60, batch_size=32)
     assert accuracy(twin, *permuted_digits()) >= 0.95
     found = {one.method: one for one in curves(label_randomization(METHODS, model, twin, pictures))}
     assert found["gradient"].blocks == ["labels"]

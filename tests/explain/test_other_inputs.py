@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from hw_xai.explain import (
     completeness_gap,
-    fill_shift,
     gradient,
     input_x_gradient,
     integrated_gradients,
@@ -147,15 +146,6 @@ def test_a_sum_of_functions_of_one_variable_each():
     per_token = parts(sequence).sum(dim=2, keepdim=True)
     close(occlusion(model, sequence, 0, window=1, stride=1), per_token)
     close(shapley(model, sequence, 0, segments=torch.arange(2)[:, None], fill=0.0, method="exact"), per_token)
-
-
-def test_the_shift_of_features_has_no_need_of_pictures(case):
-    model, inputs, _ = case
-    layer = "head" if isinstance(model, SequenceNet) else "0"
-    found = fill_shift(model, inputs, fills=("zero", 1.0, inputs), window=1, stride=1, layer=layer)
-    assert found.shape == (3, 2)
-    assert (found[:2] > 0).all()
-    close(found[2], torch.zeros(2).double())
 
 
 @pytest.mark.parametrize(("name", "found"), [("text_lstm", "tasty"), ("tabular", "stability over seeds")])

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import Occlusion
-from PIL import Image
 from torch import Tensor, nn
 
 from hw_xai.core.memory import even_chunks
-from hw_xai.explain import METHODS, fill_shift, occlusion, rise
+from hw_xai.explain import METHODS, occlusion, rise
 from hw_xai.explain.fills import blurred, inpainted
 from hw_xai.explain.perturbation import soft_masks, window_count
-from hw_xai.vision.networks import load
-from hw_xai.vision.preprocess import preprocessing
 
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-12)
 almost = partial(torch.testing.assert_close, rtol=0, atol=1e-6, check_dtype=False)  # Captum sums up in float32
@@ -230,42 +227,6 @@ def test_rise_and_occlusion_find_the_square(trained_net, squares):
     for name, found in maps.items():
         for row, mask in zip(found, on_square, strict=True):
             assert row[mask].mean() > row[~mask].mean() + row.std(), name
-
-
-# --------------------------------------------------------------------------------------------------- price of the fills
-
-
-def test_fill_shift_is_the_mean_distance_of_features(net, pictures):
-    found = fill_shift(net, pictures, fills=("zero", 0.5), window=8, stride=8, layer="block", batch_size=3)
-    assert found.shape == (2, 3)
-
-    def features(x: Tensor) -> Tensor:
-        return net.block(net.pool(net.stem(x[None])))[0].mean((1, 2))
-
-    for value, row in zip((0.0, 0.5), found, strict=True):
-        for x, one in zip(pictures, row, strict=True):
-            distances = []
-            for top, left in itertools.product((0, 8), (0, 8)):
-                masked = x.clone()
-                masked[:, top : top + 8, left : left + 8] = value
-                distances.append((features(masked) - features(x)).norm() / features(x).norm())
-            close(one, sum(distances) / 4)
-
-
-def test_what_looks_like_the_picture_moves_the_features_less(net):
-    flat = torch.full((1, 3, 16, 16), 0.6).double()
-    zero, mean, blur, inpaint = fill_shift(net, flat, window=4, stride=4)[:, 0].tolist()
-    assert zero > 0.01
-    assert max(mean, blur, inpaint) < 1e-9
-
-
-def test_on_photos_blur_and_inpainting_move_the_features_less_than_black(photos):
-    names = sorted((photos / "hw9_images").glob("*.jpg"))[:3]
-    inputs = torch.stack([preprocessing(128)(Image.open(name).convert("RGB")) for name in names])
-    zero, mean, blur, inpaint = fill_shift(load("foodnet-photos"), inputs, window=32, stride=32, layer="pool").mean(1)
-    assert blur < zero
-    assert inpaint < zero
-    assert mean < zero
 
 
 def test_a_planted_pixel_and_a_planted_channel_of_a_sum():

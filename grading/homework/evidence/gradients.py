@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from hw_xai.evaluate.statistics import rank_correlation
+from hw_xai.evaluate import rank_correlation
 from hw_xai.explain import (
     completeness_gap,
     gradient,

@@ -18,7 +18,7 @@ from ...cli.commands.explain import trained_lcam
 from ...core.protocols import Explainer, Model
 from ...errors import UserError
 from ...evaluate.randomize import blocks_of, randomized_models
-from ...evaluate.scores import SCORES, Case, Found, measured, shown_blocks
+from ...evaluate.scores import SCORES, Case, Measurements, measured, shown_blocks
 from ...explain import METHODS, superpixels
 from ...training.run import seed_of
 from ...vision import lcam
@@ -128,7 +128,7 @@ class Evaluator:
         blocks = [block for block, _ in forgotten]
         return {"scores": found.numbers, "curves": found.curves, "blocks": blocks}
 
-    def _keep_maps(self, name: str, place: int, attribution: Tensor, found: Found) -> None:
+    def _keep_maps(self, name: str, place: int, attribution: Tensor, found: Measurements) -> None:
         image = self.pictures.order[place]
         if place < N_SHOWN:
             self.store.write_maps("maps", name, image, attribution[0].detach().float().sum(0).cpu().numpy())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...evaluate.sanity import KEPT, SAME, Comparison, Verdict, curves, verdict
+from ...evaluate.sanity import KEPT, SAME, Comparison, SanityVerdict, curves, verdict
 from ...evaluate.scores import columns_of
 from ...evaluate.similarity import MEASURES
 from ...evaluate.statistics import Interval, mean_interval, with_nan
@@ -45,7 +45,7 @@ class Report:
             found[key] = mean_interval(with_nan([number(record, key) for record in records]), n_resamples=1000)
         return found
 
-    def _verdicts(self) -> dict[str, Verdict]:
+    def _verdicts(self) -> dict[str, SanityVerdict]:
         comparisons = [
             Comparison(
                 name, "cascading", 0, record["blocks"],
