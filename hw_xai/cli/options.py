@@ -1,32 +1,27 @@
-"""Kinds of option that several commands take."""
+"""The one vocabulary of options: what each is called, which values it takes, and how a library's sentence names it."""
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import TypeVar
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
-Recipe = TypeVar("Recipe")
+RecipeType = TypeVar("RecipeType")
 
-
-def add_recipe(parser: argparse.ArgumentParser, recipe: type, helps: Mapping[str, str]) -> None:
-    """Add an option for each field of a recipe, a dataclass, with the field's default."""
-    for option in fields(recipe):
-        flag = "--" + option.name.replace("_", "-")
-        if option.type is bool:
-            parser.add_argument(flag, action="store_true", help=helps[option.name])
-        else:
-            parser.add_argument(flag, type=option.type, default=option.default, help=helps[option.name])
-
-
-def recipe_of(options: argparse.Namespace, recipe: type[Recipe]) -> Recipe:
-    """Return the recipe that the options of `add_recipe` ask for."""
-    return recipe(**{option.name: getattr(options, option.name) for option in fields(recipe)})
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def count(text: str) -> int:
     """Return a whole number of at least 1."""
     if not text.isdecimal() or not 1 <= int(text) < 2**31:
         raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got "{text}"')
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """Return a whole number of at least 0."""
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f'must be a whole number of at least 0, got "{text}"')
     return int(text)
 
 
@@ -39,10 +34,120 @@ def seed(text: str) -> int:
 
 def share(text: str) -> float:
     """Return a number from 0 to 10."""
+    return _number(text, 0, 10)
+
+
+def gigabytes(text: str) -> float:
+    """Return a number from 0.001 to a million."""
+    return _number(text, 0.001, 1e6)
+
+
+def _number(text: str, low: float, high: float) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value <= 10:
-        raise argparse.ArgumentTypeError(f'must be a number from 0 to 10, got "{text}"')
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f'must be a number from {low:g} to {high:,g}, got "{text}"')
     return value
+
+
+@dataclass(frozen=True)
+class Option:
+    """What every command means by an option; a command may give it a default and say more about it."""
+
+    help: str
+    kind: Callable[[str], Any] = str
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+    default: Any = None
+
+
+_MODEL = "shipped name, weights file, or package.module:function that returns a model"
+
+# How an option is spelled and what it takes is said here alone: tests/cli/test_vocabulary.py walks every parser.
+VOCABULARY = {
+    "--out": Option("folder for the results", metavar="DIR"),
+    "--model": Option(_MODEL, metavar="MODEL"),
+    "--device": Option("where the model runs; auto: a GPU where there is one", choices=DEVICES, default="auto"),
+    "--data": Option('food-11 folder, folder of photos, or "synthetic" for the drawn dishes', metavar="FOLDER"),
+    "--method": Option("names of the catalog with commas between them, or all", metavar="NAMES"),
+    "--layer": Option("see `hw-xai layers`"),
+    "--target": Option("class to explain (default: the predicted one)", metavar="CLASS"),
+    "--lcam": Option("trained L-CAM (default: the one shipped for the model)", metavar="NAME|FILE"),
+    "--images": Option("how many images", count, "N"),
+    "--size": Option("side of the pictures, pixels", count, "PIXELS"),
+    "--n-samples": Option("draws of the methods that draw", count, "N"),
+    "--n-steps": Option("points on the path of integrated gradients", count, "N"),
+    "--noise-level": Option("SmoothGrad's σ as a share of the input's range", share, "SHARE"),
+    "--batch-size": Option("rows in one call of the model: less needs less memory", count, "N"),
+    "--seed": Option("decides everything that is random", seed, "N", default=0),
+    "--threads": Option("CPU threads (PyTorch's own choice)", count, "N"),
+    "--workers": Option("processes that read photos", natural, "N", default=0),
+    "--jobs": Option("processes (default: one for each core)", count, "N"),
+    "--reader-steps": Option("batches of the reader", count, "N"),
+    "--occurrence": Option("which one, where the word stands more than once", count, "N"),
+    "--max-gigabytes": Option("refuse archives that unpack to more", gigabytes, "GB", default=8),
+}
+
+# Keywords of the library whose option has another name; any other keyword is its option's.
+KEYWORDS = {"learned": "--lcam", "root": "--out", "input_size": "--size"}
+
+
+def add(parser: argparse._ActionsContainer, *flags: str, **changes: Any) -> None:
+    """Add an option of the vocabulary under its name, the first of `flags`; changes: default, help, required, …"""
+    option = VOCABULARY[flags[0]]
+    settings: dict[str, Any] = {"help": option.help, "default": option.default}
+    if option.choices:
+        settings["choices"] = option.choices
+    else:
+        settings |= {"type": option.kind, "metavar": option.metavar}
+    settings |= changes
+    if settings["default"] is not None and "default" not in settings["help"]:
+        settings["help"] += " (default: %(default)s)"
+    parser.add_argument(*flags, **settings)
+
+
+# ------------------------------------------------------------------------------------------------------------- recipes
+
+
+def add_recipe(parser: argparse.ArgumentParser, recipe: type, helps: Mapping[str, str]) -> None:
+    """Add an option for each field of a recipe, a dataclass, with the field's default; the recipe knows the bounds."""
+    for option in fields(recipe):
+        flag = "--" + option.name.replace("_", "-")
+        text = f"{helps[option.name]} (default: %(default)s)"
+        if option.type is bool:
+            parser.add_argument(flag, action="store_true", help=helps[option.name])
+        else:
+            kind = {int: "N", float: "NUMBER"}.get(option.type)
+            parser.add_argument(flag, type=option.type, default=option.default, metavar=kind, help=text)
+
+
+def recipe_of(options: argparse.Namespace, recipe: type[RecipeType]) -> RecipeType:
+    """Return the recipe that the options of `add_recipe` ask for."""
+    return recipe(**{option.name: getattr(options, option.name) for option in fields(recipe)})  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------------------------- from keywords to flags
+
+
+def flags_of(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Return the flag of each keyword that a parser and its commands know: {"n_steps": "--n-steps"}."""
+    flags: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                flags |= flags_of(command)
+        elif action.option_strings:
+            flags[action.dest] = next(s for s in action.option_strings if s.startswith("--"))
+    return flags | {keyword: flag for keyword, flag in KEYWORDS.items() if flag in flags.values()}
+
+
+def in_flags(sentence: str, flags: Mapping[str, str]) -> str:
+    """Return a library's sentence as a command says it: `n_steps` becomes --n-steps, `occurrence=1` --occurrence 1."""
+
+    def told(match: re.Match) -> str:
+        flag = flags.get(match["keyword"])
+        return match[0] if flag is None else flag + (f" {match['value']}" if match["value"] else "")
+
+    return re.sub(r"`(?P<keyword>[a-z][a-z0-9_]*)(?:=(?P<value>[^`]*))?`", told, sentence)

@@ -9,7 +9,7 @@ it a second head guesses the masked words and, of some sentences, a clause that 
 import string
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ..core.randomness import random_states_preserved
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..training.recipe import BertRecipe, ReaderRecipe
 from ..training.run import decay_groups, seed_of
 from .bert import load_bert, quiet
 from .corpus import ReadingExample, pieces, reading_examples, training_sentences
@@ -29,40 +30,6 @@ POSITIONS = 192  # the longest passage with its question has about 130 tokens
 CHECKPOINT_EVERY = 200  # steps
 INITIAL = 0.08  # deviation of the first weights: BERT's 0.02 is for a width of 768
 IGNORED = -100  # cross_entropy's word for "nothing to learn here"
-
-
-@dataclass(frozen=True)
-class ReaderRecipe:
-    """Everything that decides the weights of the reader, besides those it starts from."""
-
-    examples: int = 12_000
-    steps: int = 1500
-    batch_size: int = 32
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.06
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class BertRecipe:
-    """Everything that decides the weights of the masked language model."""
-
-    sentences: int = 60_000
-    layers: int = 4
-    width: int = 96
-    heads: int = 4
-    steps: int = 4000
-    batch_size: int = 64
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.06
-    dropout: float = 0.0
-    masked: float = 0.15  # share of the common tokens that are to be predicted ...
-    masked_rare: float = 0.4  # ... and of the rarest
-    context: float = 1.0  # weight of the second task: from a word that is there, guess those that are not
-    cut: float = 0.33  # share of the sentences with a comma that are shown on one side of it only
-    seed: int = 0
 
 
 # ---------------------------------------------------------------------------------------------------------- the model

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..core.layers import find_layer
+from ..core.protocols import Model
 from ..errors import UserError, nearest
 from ..explain import (
     METHODS,
@@ -24,19 +26,22 @@ from ..explain import (
     shapley_values,
 )
 from ..explain.catalog import Method
+from ..files import atomic
+from ..models import Loaded
 from ..show import Item, Panel, Tile, overlay, save_picture
-from ..vision.preprocess import preprocessing
+from ..vision import lcam
+from ..vision.food11.layout import CLASSES, UNKNOWN, target_of
 
 SHOWN_SIDE = 384  # the page shows photos no larger than this
 
 
 @dataclass(frozen=True)
-class Subject:
+class Picture:
     """A picture to be explained, with what is known about it."""
 
     name: str
     image: Image.Image
-    target: int = -1  # its true class, -1 when nobody knows
+    true_class: str | None = None  # where somebody knows it
     mask: np.ndarray | None = None  # (H, W) bool, where the object truly is
 
 
@@ -49,8 +54,25 @@ class Explained:
     complete: bool = True  # False when Ctrl-C came before the last method
 
 
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def true_class(loaded: Loaded, path: Path) -> str | None:
+    """Return the class that a photo's path tells, as 3_7.jpg does for a network of food-11's classes; else None."""
+    target = target_of(path) if loaded.classes == CLASSES else UNKNOWN
+    return None if target == UNKNOWN else CLASSES[target]
+
+
+def check_layer(loaded: Loaded, layer: str | None) -> None:
+    """Raise UserError, before anything is computed, when the model has no such layer."""
+    try:
+        find_layer(loaded.model, layer)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def trained_lcam(loaded: Loaded, wished: str | None) -> dict[str, object]:
+    """Return L-CAM's own options: the attention wished for, or shipped for the model, and its layer, the last map."""
+    default = f"lcam-{loaded.name}-fm"
+    wished = wished or (default if default in lcam.SHIPPED else None)
+    return {"learned": wished and lcam.load(wished, loaded.module), "layer": None}
 
 
 def chosen_methods(
@@ -67,22 +89,22 @@ def chosen_methods(
                 raise UserError(f"{name} explains the model and no photo: choose among {', '.join(known)}")
             raise UserError(f'no method is called "{name}".{nearest(name, known)} There are: {", ".join(known)}')
     if not chosen:
-        raise UserError(f"--method needs at least one name, or all. There are: {', '.join(known)}")
+        raise UserError(f"`method` needs at least one name, or all. There are: {', '.join(known)}")
     return chosen
 
 
-def explain_subject(
-    model: nn.Module, subject: Subject, methods: list[str], target: int | None, options: Mapping[str, object]
+def explain_picture(
+    loaded: Loaded, picture: Picture, methods: list[str], target: int | None, options: Mapping[str, Any]
 ) -> Explained:
     """Run the methods on one picture; a method that cannot explain this model says so in its tile.
 
     options: keywords for every method that knows them; under a method's name, a mapping of keywords for it alone.
     """
-    inputs = preprocessing(model.input_size)(subject.image)[None].to(device())  # (1, 3, 128, 128)
+    inputs = loaded.inputs(picture.image)
     with torch.no_grad():
-        probabilities = model(inputs)[0].softmax(dim=0).cpu()  # (C,)
-    best = probabilities.topk(3)
-    top3 = [(model.classes[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+        probabilities = loaded(inputs)[0].softmax(dim=0).cpu()  # (C,)
+    best = probabilities.topk(min(3, len(probabilities)))
+    top3 = [(loaded.classes[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
     explained = int(best.indices[0]) if target is None else target
 
     maps: dict[str, np.ndarray] = {}
@@ -90,20 +112,21 @@ def explain_subject(
     complete = True
     for name in methods:
         try:
-            tile, attribution = _tile(model, inputs, name, explained, options, subject.mask)
+            tile, attribution = _tile(loaded, inputs, name, explained, options, picture.mask)
         except KeyboardInterrupt:
             complete = False  # what the methods before it found is worth keeping
             break
         tiles.append(tile)
         if attribution is not None:
             maps[name] = attribution
+    shown = _shown(picture.image)
     item = Item(
-        name=subject.name,
-        image=_shown(subject.image),
+        name=picture.name,
+        image=shown,
         prediction=top3[0][0],
         probabilities=top3,
-        true_class=model.classes[subject.target] if subject.target >= 0 else None,
-        mask=None if subject.mask is None else _resized_mask(subject.mask, _shown(subject.image).shape[:2]),
+        true_class=picture.true_class,
+        mask=None if picture.mask is None else _resized_mask(picture.mask, shown.shape[:2]),
         tiles=tiles,
     )
     numbers = {"inputs": inputs[0].cpu().numpy(), "probabilities": probabilities.numpy(), "target": np.array(explained)}
@@ -111,7 +134,7 @@ def explain_subject(
 
 
 def _tile(
-    model: nn.Module, inputs: Tensor, name: str, target: int, options: Mapping[str, object], mask: np.ndarray | None
+    loaded: Loaded, inputs: Tensor, name: str, target: int, options: Mapping[str, Any], mask: np.ndarray | None
 ) -> tuple[Tile, np.ndarray | None]:
     """Return one method's tile and its raw attribution (C or 1, H, W)."""
     method = METHODS[name]
@@ -120,9 +143,11 @@ def _tile(
     start = time.perf_counter()
     try:
         # a hook on the model makes its passes slower: count only where the catalog knows no exact number
-        with counted(model) if method.at_most else nullcontext() as rows, warnings.catch_warnings(record=True) as noted:
+        counting = method.at_most and isinstance(loaded.model, nn.Module)
+        counter = counted(loaded.module) if counting else nullcontext()
+        with counter as rows, warnings.catch_warnings(record=True) as noted:
             warnings.filterwarnings("always", "`n_samples`")
-            attribution, facts, quality = _run(name, model, inputs, target, used)
+            attribution, facts, quality = _run(name, loaded.model, inputs, target, used)
     except ValueError as error:
         return Tile(name, method.title, None, method.signed, error=str(error)), None
     seconds = time.perf_counter() - start
@@ -139,7 +164,7 @@ def _tile(
         text=method.use,
         settings=settings,
         details={
-            "explained class": model.classes[target],
+            "explained class": loaded.classes[target],
             "passes": f"{forward} forward, {passes.backward} backward",
             "seconds": f"{seconds:.2f}",
             **quality,
@@ -152,7 +177,7 @@ def _tile(
 
 
 def _run(
-    name: str, model: nn.Module, inputs: Tensor, target: int, used: dict[str, object]
+    name: str, model: Model, inputs: Tensor, target: int, used: dict[str, Any]
 ) -> tuple[Tensor, dict[str, int], dict[str, str]]:
     """Return the attribution, facts on which the number of passes depends, and what it says of its own quality."""
     method, targets = METHODS[name], torch.tensor([target])
@@ -195,9 +220,10 @@ def share_inside(heatmap: np.ndarray, mask: np.ndarray) -> float | None:
     return float(strength[_resized_mask(mask, heatmap.shape)].sum() / total) if total > 0 else None
 
 
-def class_pictures(model: nn.Module, targets: list[int], **options: object) -> Panel:
+def class_pictures(loaded: Loaded, targets: list[int], **options: Any) -> Panel:
     """Return what the network looks for in each class: pictures that raise the class score, from noise."""
-    pictures = [(maximize_activation(model, "", target, **options)[0], model.classes[target]) for target in targets]
+    network, classes = loaded.module, loaded.classes
+    pictures = [(maximize_activation(network, "", target, **options)[0], classes[target]) for target in targets]
     return Panel(
         "What each class looks like to the network",
         "Activation maximization: gradient ascent from noise, until the picture excites the class score most. "
@@ -208,8 +234,6 @@ def class_pictures(model: nn.Module, targets: list[int], **options: object) -> P
 
 def write_explained(folder: Path, explained: Explained) -> None:
     """Write the raw maps as NAME.npz and each heatmap over its photo as NAME/METHOD.png."""
-    from ..files import atomic
-
     name = explained.item.name
     with atomic(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **explained.arrays)

@@ -17,7 +17,7 @@ def check_same_recipe(place: Path, saved: Mapping[str, object], now: Mapping[str
     changed = [f"{key} was {saved.get(key)}, is {value}" for key, value in now.items() if saved.get(key) != value]
     if changed:
         raise UserError(
-            f"{place} holds a run of another recipe ({'; '.join(changed)}): choose another --out, or delete it"
+            f"{place} holds a run of another recipe ({'; '.join(changed)}): choose another `out`, or delete it"
         )
 
 

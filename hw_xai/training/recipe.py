@@ -28,7 +28,7 @@ class Recipe:
     def __post_init__(self):
         _check_bounds(self)
         if self.init and self.pretrained:
-            raise UserError("--init and --pretrained both say where to start: give only one of them")
+            raise UserError("`init` and `pretrained` both say where to start: give only one of them")
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,73 @@ class LcamRecipe:
     def __post_init__(self):
         _check_bounds(self)
         if self.variant not in ("fm", "img"):
-            raise UserError(f'--variant must be fm or img, got "{self.variant}"')
+            raise UserError(f'`variant` must be fm or img, got "{self.variant}"')
 
 
-def _check_bounds(recipe: Recipe | LcamRecipe) -> None:
+@dataclass(frozen=True)
+class BertRecipe:
+    """Everything that decides the weights of the masked language model."""
+
+    sentences: int = 60_000
+    layers: int = 4
+    width: int = 96
+    heads: int = 4
+    steps: int = 4000
+    batch_size: int = 64
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.06
+    dropout: float = 0.0
+    masked: float = 0.15  # share of the common tokens that are to be predicted ...
+    masked_rare: float = 0.4  # ... and of the rarest
+    context: float = 1.0  # weight of the second task: from a word that is there, guess those that are not
+    cut: float = 0.33  # share of the sentences with a comma that are shown on one side of it only
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_bounds(self)
+        if self.width % self.heads:
+            raise UserError(f"`heads` must divide `width`, got {self.heads} heads and a width of {self.width}")
+
+
+@dataclass(frozen=True)
+class ReaderRecipe:
+    """Everything that decides the weights of the reader, besides those it starts from."""
+
+    examples: int = 12_000
+    steps: int = 1500
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.06
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_bounds(self)
+
+
+def _check_bounds(recipe: "Recipe | LcamRecipe | BertRecipe | ReaderRecipe") -> None:
     """Raise UserError when a number of the recipe is out of its bounds."""
     for option in fields(recipe):
-        low, high = _BOUNDS.get(option.name, (None, None))
+        low, high = BOUNDS.get(option.name, (None, None))
         value = getattr(recipe, option.name)
         if low is not None and not low <= value <= high:
-            flag = option.name.replace("_", "-")
-            raise UserError(f"--{flag} must be between {low:g} and {high:g}, got {value:g}")
+            raise UserError(f"`{option.name}` must be between {low:,g} and {high:,g}, got {value:g}")
 
 
-_BOUNDS = {
+# the least and the most of every number of a recipe
+BOUNDS = {
+    "sentences": (1, 100_000_000),
+    "examples": (1, 100_000_000),
+    "layers": (1, 100),
+    "width": (1, 10_000),
+    "heads": (1, 1000),
+    "steps": (1, 100_000_000),
+    "dropout": (0, 0.99),
+    "masked": (0.001, 1),
+    "masked_rare": (0.001, 1),
+    "context": (0, 100),
+    "cut": (0, 1),
     "freeze": (0, 1000),
     "epochs": (1, 100_000),
     "batch_size": (1, 100_000),

@@ -148,7 +148,7 @@ class Backbone(nn.Module):
         except OSError as error:
             raise UserError(
                 f"ImageNet weights of {name} must be downloaded once and could not be ({error}): "
-                "connect to the network, or train without --pretrained"
+                "connect to the network, or train without `pretrained`"
             ) from error
         *path, last = next(n for n, m in reversed(list(self.net.named_modules())) if isinstance(m, nn.Linear)).split(
             "."
@@ -173,7 +173,7 @@ def build(name: str, n_classes: int = len(CLASSES), pretrained: bool = False) ->
         raise UserError(f'no architecture is called "{name}".{nearest(name, architectures())}')
     if name == "classifier":
         if pretrained:
-            raise UserError("the homework's Classifier has no pretrained weights: leave --pretrained out")
+            raise UserError("the homework's Classifier has no pretrained weights: leave `pretrained` out")
         return Classifier(n_classes)
     if name == "foodnet":
         model = FoodNet(n_classes)

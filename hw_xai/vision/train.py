@@ -106,7 +106,7 @@ def _start(recipe: Recipe) -> nn.Module:
         return build(recipe.architecture, pretrained=recipe.pretrained)
     model = load(recipe.init)
     if model.architecture != recipe.architecture:
-        raise UserError(f"--init {recipe.init} holds a {model.architecture}: say --architecture {model.architecture}")
+        raise UserError(f"`init={recipe.init}` holds a {model.architecture}: say `architecture={model.architecture}`")
     return model
 
 
@@ -119,9 +119,8 @@ def _check_sizes(model: nn.Module, recipe: Recipe) -> None:
         try:
             model(torch.zeros(1, 3, size, size))
         except (RuntimeError, AssertionError) as error:
-            flag = name.replace("_", "-")
             raise UserError(
-                f"--{flag} {size} does not fit {recipe.architecture}: give the size that it takes"
+                f"`{name}={size}` does not fit {recipe.architecture}: give the size that it takes"
             ) from error
 
 
@@ -141,7 +140,7 @@ def _freeze(model: nn.Module, n_children: int) -> list[nn.Module]:
     features = getattr(model, "features", None)
     if not isinstance(features, nn.Sequential) or n_children > len(features):
         size = len(features) if isinstance(features, nn.Sequential) else "no"
-        raise UserError(f"--freeze must be at most the number of model.features' children ({size}), got {n_children}")
+        raise UserError(f"`freeze` must be at most the number of model.features' children ({size}), got {n_children}")
     return [child.requires_grad_(False) for child in features[:n_children]]
 
 
@@ -186,7 +185,7 @@ def train(
     if n_images < recipe.batch_size * accelerator.num_processes:
         raise UserError(
             f"training needs at least one batch of {recipe.batch_size} images per process, got {n_images} images: "
-            "give more data or a smaller --batch-size"
+            "give more data or a smaller `batch_size`"
         )
 
     torch.manual_seed(recipe.seed)
@@ -350,5 +349,5 @@ def _tensorboard(out: Path):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UserError("--tensorboard needs the extra `tensorboard`: pip install 'hw-xai[tensorboard]'") from error
+        raise UserError("`tensorboard` needs the extra of that name: pip install 'hw-xai[tensorboard]'") from error
     return SummaryWriter(out / "tensorboard")

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from hw_xai.evaluate.scores import SCORES
-from hw_xai.studies.evaluation.evaluator import Evaluator, Plan
+from hw_xai.studies.evaluation.evaluator import EvaluationPlan, Evaluator
 from hw_xai.studies.evaluation.methods import method_names
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -29,7 +29,9 @@ first = max(score.first or 0 for score in SCORES.values())
 plain = defaultdict(list)  # method -> seconds of explaining a picture and of judging the map
 costly = 0.0  # seconds of the first pictures, which have all the scores
 with tempfile.TemporaryDirectory() as folder:
-    evaluator = Evaluator(Plan(options.model, "synthetic", tuple(method_names()), tuple(SCORES), Path(folder)))
+    evaluator = Evaluator(
+        EvaluationPlan(options.model, "synthetic", tuple(method_names()), tuple(SCORES), Path(folder))
+    )
     for place in range(max(options.images, first + 1)):
         last = time.process_time()
         for method in evaluator.evaluate(place):

@@ -275,8 +275,8 @@ def test_an_interrupted_demo_keeps_the_pages_that_are_finished(tmp_path, short_d
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hw_xai.studies.attention.write_attention_page", attention)
-    monkeypatch.setattr("hw_xai.studies.senses.write_embedding_page", interrupted)
+    monkeypatch.setattr("hw_xai.cli.commands.demo.write_attention_page", attention)
+    monkeypatch.setattr("hw_xai.cli.commands.demo.write_embedding_page", interrupted)
     assert main(["demo", "--out", str(tmp_path)]) == 130
     assert "what was finished is kept" in capsys.readouterr().err
     assert linked(tmp_path) == ["attention/index.html"]

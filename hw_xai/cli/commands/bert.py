@@ -3,6 +3,14 @@
 import argparse
 from pathlib import Path
 
+import torch
+
+from ...language.bert import load_bert
+from ...language.senses import separation_table
+from ...language.train import train_bert, train_reader
+from ...training.recipe import BertRecipe, ReaderRecipe
+from ..options import add, add_recipe, recipe_of
+
 _HELP = {
     "sentences": "generated sentences to learn from",
     "layers": "layers",
@@ -20,7 +28,6 @@ _HELP = {
     "cut": "share of sentences with a comma that are shown on one side of it only",
     "seed": "decides everything that is random",
 }
-_SHARES = {"lr", "weight_decay", "warmup", "dropout", "masked", "masked_rare", "context", "cut"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train the model of data/bert-built-in",
         description="Train the built-in model on generated sentences; the same command resumes an interrupted run.",
     )
-    train.add_argument("--out", default="bert", help="folder of the run (default: %(default)s)")
+    add(train, "--out", default="bert", help="folder of the run")
     train.add_argument("--reader", action="store_true", help="then also train the reader, from its weights")
-    train.add_argument("--reader-steps", type=int, help="batches of the reader (the recipe's own)")
-    train.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
-    for name, help_ in _HELP.items():
-        kind = float if name in _SHARES else int
-        train.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{help_} (the recipe's own)")
+    add(train, "--reader-steps", default=ReaderRecipe.steps)
+    add(train, "--threads")
+    add_recipe(train, BertRecipe, _HELP)
     report = actions.add_parser("report", help="do the senses of words separate, layer by layer?")
     report.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (default: built-in)")
 
@@ -48,25 +53,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    import torch
-
-    from ...language.train import BertRecipe, ReaderRecipe, train_bert, train_reader
-
     if options.threads:
         torch.set_num_threads(options.threads)
-    given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
-    folder = train_bert(BertRecipe(**given), options.out)
+    folder = train_bert(recipe_of(options, BertRecipe), options.out)
     print(f'done: --model "{folder}"')
     if options.reader:
-        changes = {} if options.reader_steps is None else {"steps": options.reader_steps}
-        reader = train_reader(ReaderRecipe(**changes), folder, Path(options.out) / "reader")
+        reader = train_reader(ReaderRecipe(steps=options.reader_steps), folder, Path(options.out) / "reader")
         print(f'done: --model "{reader}"')
 
 
 def _report(name: str) -> None:
-    from ...language.bert import load_bert
-    from ...language.senses import separation_table
-
     rows = separation_table(load_bert(name))
     print("Mean over our sense-labelled words, held-out sentences; in parentheses the same model untrained.")
     print("layer     5-NN accuracy        silhouette     ten at 蘋     ten at 果  (1-NN)")

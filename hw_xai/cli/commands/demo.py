@@ -1,10 +1,26 @@
 """The first run: ten drawn dishes, five ways to ask why beside the truth, and how a BERT reads. Offline."""
 
 import argparse
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..options import seed
+import numpy as np
+from PIL import Image
+from torch import nn
+from tqdm import tqdm
+
+from ...explain import maximize_activation
+from ...language.bert import load_bert
+from ...models import load_model
+from ...show import Item, Panel, write_gallery
+from ...studies.attention import write_attention_page
+from ...studies.pictures import Picture, chosen_methods, class_pictures, explain_picture, write_explained
+from ...studies.samples import read_sample
+from ...studies.senses import write_embedding_page, write_passage_page
+from ...studies.tokens import write_token_page
+from ...vision.dishes.synthetic import SyntheticFood11
+from ..options import add
 
 METHODS = "lime,saliency,smooth_grad,integrated_gradients,filter_activation"
 OPTIONS = {
@@ -31,20 +47,14 @@ BERT_PAGES = {  # folder: its picture, what the page shows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", default="demo", help="folder for the page (default: %(default)s)")
+    add(parser, "--out", default="demo")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    parser.add_argument("--seed", type=seed, default=7, help="other dishes (default: %(default)s)")
+    add(parser, "--seed", default=7)
+    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    from ...show import Item, Panel, write_gallery
-    from ...studies.pictures import Subject, chosen_methods, class_pictures, device, explain_subject, write_explained
-    from ...vision.dishes.synthetic import SyntheticFood11
-    from ...vision.networks import load
-
-    model = load("foodnet-synthetic").to(device())
+    loaded = load_model("foodnet-synthetic", device=options.device)
     dishes = SyntheticFood11(N_IMAGES, size=256, seed=options.seed)
     methods = chosen_methods(METHODS)
     out = Path(options.out)
@@ -54,14 +64,15 @@ def run(options: argparse.Namespace) -> None:
     try:
         for i in tqdm(range(N_IMAGES), desc="explaining", unit="dish"):
             image, target = dishes[i]
-            subject = Subject(f"{i} {model.classes[target]}".replace("/", "-"), image, target, dishes.mask(i))
-            explained = explain_subject(model, subject, methods, None, OPTIONS)
+            dish = loaded.classes[target]
+            picture = Picture(f"{i} {dish}".replace("/", "-"), image, dish, dishes.mask(i))
+            explained = explain_picture(loaded, picture, methods, None, OPTIONS)
             items.append(explained.item)
             write_explained(out, explained)
             if not explained.complete:
                 raise KeyboardInterrupt
-        panels.append(_filters(model))
-        panels.append(class_pictures(model, list(range(len(model.classes))), size=SIZE, n_steps=N_STEPS))
+        panels.append(_filters(loaded.module))
+        panels.append(class_pictures(loaded, list(range(len(loaded.classes))), size=SIZE, n_steps=N_STEPS))
         for folder in tqdm(_write_bert_pages(out), desc="reading", unit="page", total=len(BERT_PAGES)):
             written.append(folder)
     finally:
@@ -71,8 +82,6 @@ def run(options: argparse.Namespace) -> None:
             page = write_gallery(out / "index.html", "Why does the network see a soup?", _INTRO, items, panels)
     print(f"done: open {page.resolve()}")
     if options.open:
-        import webbrowser
-
         webbrowser.open(page.resolve().as_uri())
 
 
@@ -83,11 +92,8 @@ _INTRO = (
 )
 
 
-def _filters(model):
+def _filters(model: nn.Module) -> Panel:
     """Return what single filters of a middle layer look for."""
-    from ...explain import maximize_activation
-    from ...show import Panel
-
     channels = range(N_FILTERS)
     pictures = [maximize_activation(model, LAYER_SHOWN, channel, size=SIZE, n_steps=N_STEPS)[0] for channel in channels]
     return Panel(
@@ -99,12 +105,6 @@ def _filters(model):
 
 def _write_bert_pages(out: Path) -> Iterator[str]:
     """Write the pages of BERT_PAGES into out, and yield the folder of each when it is done."""
-    from ...language.bert import load_bert
-    from ...studies.attention import write_attention_page
-    from ...studies.samples import read_sample
-    from ...studies.senses import write_embedding_page, write_passage_page
-    from ...studies.tokens import write_token_page
-
     bert = load_bert("built-in")
     write_attention_page(bert, SENTENCES, out / "attention", progress=False)
     yield "attention"
@@ -116,13 +116,8 @@ def _write_bert_pages(out: Path) -> Iterator[str]:
     yield "words"
 
 
-def _bert_panel(out: Path, written: list[str]):
+def _bert_panel(out: Path, written: Sequence[str]) -> Panel:
     """Return a picture of each page that is written, which opens it."""
-    import numpy as np
-    from PIL import Image
-
-    from ...show import Panel
-
     pictures = [(BERT_PAGES[folder][1], out / folder / BERT_PAGES[folder][0]) for folder in written]
     return Panel(
         "How does a BERT read?",

@@ -6,7 +6,7 @@ question, its passage and answer), or a file with a sentence a line and, after a
 
 import argparse
 
-from ..options import seed
+from ..options import add, seed
 
 METHODS = ("pca", "tsne", "umap")
 METRICS = ("cosine", "euclidean")
@@ -15,7 +15,7 @@ METRICS = ("cosine", "euclidean")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentences", default="ten", help="ten, built-in:WORD, passage:N or a file (default: ten)")
     parser.add_argument("--word", help="the word whose vectors are compared (default for ten: 果)")
-    parser.add_argument("--occurrence", type=int, help="which one, in sentences where the word stands more than once")
+    add(parser, "--occurrence")
     parser.add_argument("--model", help="built-in, minilm, a folder or hub id (default: built-in, or its reader)")
     parser.add_argument("--method", choices=METHODS, default="pca", help="of the projection (default: %(default)s)")
     parser.add_argument("--metric", choices=METRICS, default="cosine", help="shown first (default: %(default)s)")

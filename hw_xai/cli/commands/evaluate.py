@@ -11,44 +11,44 @@ import os
 import sys
 from pathlib import Path
 
-from ..options import count, seed
+from tqdm import tqdm
+
+from ...errors import UserError
+from ...evaluate.scores import SCORES
+from ...studies.evaluation.evaluator import EvaluationPlan, Evaluator
+from ...studies.evaluation.jobs import evaluate_all
+from ...studies.evaluation.methods import chosen, method_names
+from ...studies.evaluation.report import EvaluationReport
+from ..options import add
 
 TWINS = {"foodnet-synthetic": "foodnet-permuted"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="foodnet-synthetic", help="shipped name, weights file, or "
-                        "package.module:function that returns a model (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--data", default="synthetic", help="synthetic, a food-11 folder (its validation photos) or a "
-                        "folder of photos (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--methods", default="all", help="names with commas between them, or all (default)")
-    parser.add_argument("--scores", default="all", help="names with commas between them, or all (default)")
-    parser.add_argument("--images", type=count, default=200, help="how many pictures (default: %(default)s)")
-    parser.add_argument("--out", default="evaluated", help="folder for the results (default: %(default)s)")
-    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="processes (default: one for each core)")
-    parser.add_argument("--lcam", metavar="NAME|FILE", help="trained L-CAM (default: the one shipped for the model)")
+    add(parser, "--model", default="foodnet-synthetic")
+    add(parser, "--data", default="synthetic", help="synthetic, a food-11 folder (its validation photos) or a folder "
+        "of photos")  # fmt: skip
+    add(parser, "--method", "--methods", default="all", help="names with commas between them, or all")
+    parser.add_argument("--scores", default="all", help="names with commas between them, or all (default: all)")
+    add(parser, "--images", default=200)
+    add(parser, "--out", default="evaluated")
+    add(parser, "--jobs", default=os.cpu_count())
+    add(parser, "--lcam")
     parser.add_argument("--twin", metavar="NAME|FILE", help="the same network trained on random labels (default: "
                         "foodnet-permuted for foodnet-synthetic, else none)")  # fmt: skip
-    parser.add_argument("--size", type=count, help="side of the pictures in pixels; smaller is faster, where the "
-                        "network takes any size (default: the model's own)")  # fmt: skip
-    parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
+    add(parser, "--size", help="side of the pictures in pixels; smaller is faster, where the network takes any size "
+        "(default: the model's own)")  # fmt: skip
+    add(parser, "--seed")
+    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    from ...errors import UserError
-    from ...evaluate.scores import SCORES
-    from ...studies.evaluation.evaluator import Evaluator, Plan
-    from ...studies.evaluation.jobs import evaluate_all
-    from ...studies.evaluation.methods import chosen, method_names
-    from ...studies.evaluation.report import Report
-
-    methods = chosen("--methods", options.methods, method_names(options.data == "synthetic"))
-    scores = chosen("--scores", options.scores, list(SCORES))
+    methods = chosen("`method`", options.method, method_names(options.data == "synthetic"))
+    scores = chosen("`scores`", options.scores, list(SCORES))
     out = Path(options.out)
     twin = options.twin or TWINS.get(options.model)
-    plan = Plan(options.model, options.data, methods, scores, out, options.lcam, twin, options.size, options.seed)
+    asked = {name: getattr(options, name) for name in ("model", "data", "lcam", "size", "seed", "device")}
+    plan = EvaluationPlan(methods=methods, scores=scores, out=out, twin=twin, **asked)
     evaluator = Evaluator(plan)
     evaluator.store.begin(evaluator.recipe())
     evaluator.store.tidy()
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     finally:
         # also after Ctrl-C: what was finished is worth looking at
         finished.close()
-        report = Report(evaluator, n_images)
+        report = EvaluationReport(evaluator, n_images)
         page = report.write() if any(report.records.values()) else None
     for notice in report.notices():
         print(notice, file=sys.stderr)

@@ -3,48 +3,54 @@
 import argparse
 import itertools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..options import count, seed, share
+from tqdm import tqdm
+
+from ...errors import UserError
+from ...models import load_model
+from ...show import Item, write_gallery
+from ...studies.pictures import (
+    Picture,
+    check_layer,
+    chosen_methods,
+    explain_picture,
+    trained_lcam,
+    true_class,
+    write_explained,
+)
+from ...vision.food11.layout import find_photos
+from ...vision.food11.reading import read_photo
+from ..options import add
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
-    parser.add_argument(
-        "--method",
-        default="saliency,smooth_grad,integrated_gradients,lime",
-        help="names of the catalog with commas between them, or all (default: %(default)s)",
-    )
-    parser.add_argument("--model", default="foodnet-photos", help="shipped name or weights file (default: %(default)s)")
-    parser.add_argument("--target", help="class to explain (default: the predicted one)")
-    parser.add_argument("--out", default="explained", help="folder for the results (default: %(default)s)")
-    parser.add_argument("--layer", help="layer for the methods that look at one (default: the last convolution)")
-    parser.add_argument("--lcam", metavar="NAME|FILE", help="trained L-CAM (default: the one shipped for the model)")
-    parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad, LIME, RISE and Shapley")
-    parser.add_argument("--n-steps", type=count, help="points on the path of integrated gradients")
-    parser.add_argument("--noise-level", type=share, help="SmoothGrad's σ as a share of the input's range")
-    parser.add_argument("--batch-size", type=count, help="rows in one call of the model: less needs less memory")
-    parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
+    add(parser, "--method", default="saliency,smooth_grad,integrated_gradients,lime")
+    add(parser, "--model", default="foodnet-photos")
+    add(parser, "--target")
+    add(parser, "--out", default="explained")
+    add(parser, "--layer", help="layer for the methods that look at one (default: the last convolution)")
+    add(parser, "--lcam")
+    add(parser, "--n-samples", help="draws of SmoothGrad, LIME, RISE and Shapley")
+    add(parser, "--n-steps")
+    add(parser, "--noise-level")
+    add(parser, "--batch-size")
+    add(parser, "--seed")
+    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    from ...errors import UserError
-    from ...show import Item, write_gallery
-    from ...studies.pictures import Subject, chosen_methods, device, explain_subject, write_explained
-    from ...vision.food11.layout import class_index, find_photos, target_of
-    from ...vision.food11.reading import read_photo
-    from ...vision.networks import load
-
     methods = chosen_methods(options.method)
-    model = load(options.model).to(device())
-    target = None if options.target is None else class_index(options.target)
-    check_layer(model, options.layer)
+    loaded = load_model(options.model, device=options.device)
+    target = None if options.target is None else loaded.target(options.target)
+    if options.layer is not None:
+        check_layer(loaded, options.layer)
     settings = {name: getattr(options, name) for name in ("layer", "n_samples", "n_steps", "noise_level", "batch_size")}
     settings = {name: value for name, value in settings.items() if value is not None} | {"seed": options.seed}
     if "lcam" in methods:
-        settings["lcam"] = trained_lcam(model, options.model, options.lcam)
+        settings["lcam"] = trained_lcam(loaded, options.lcam)
     paths = find_photos(options.paths)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -61,9 +67,8 @@ def run(options: argparse.Namespace) -> None:
                 failures.append(str(error))
                 items.append(Item(name, None, error=str(error)))
                 continue
-            explained = explain_subject(
-                model, Subject(name, image, target_of(Path(path.name))), methods, target, settings
-            )
+            picture = Picture(name, image, true_class(loaded, Path(path.name)))
+            explained = explain_picture(loaded, picture, methods, target, settings)
             items.append(explained.item)
             write_explained(out, explained)
             failures += [f"{name}: {tile.title}: {tile.error}" for tile in explained.item.tiles if tile.error]
@@ -81,31 +86,11 @@ def run(options: argparse.Namespace) -> None:
     print(f"explained {_counted(len(done), 'photo')} by {_counted(len(methods), 'method')}: open {page}")
 
 
-def check_layer(model, layer: str | None) -> None:
-    """Raise UserError, before anything is computed, when the model has no such layer."""
-    from ...core.layers import find_layer
-    from ...errors import UserError
-
-    try:
-        find_layer(model, layer)
-    except ValueError as error:
-        raise UserError(str(error).replace("`layer`", "--layer")) from error
-
-
-def trained_lcam(model, name: str, wished: str | None) -> dict[str, object]:
-    """Return L-CAM's own options: the attention wished for, or shipped for the model, and its layer, the last map."""
-    from ...vision.lcam import SHIPPED, load
-
-    default = f"lcam-{name}-fm"
-    wished = wished or (default if default in SHIPPED else None)
-    return {"learned": wished and load(wished, model), "layer": None}
-
-
 def _counted(n: int, thing: str) -> str:
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
 
 
-def _names(paths: list[Path]) -> list[str]:
+def _names(paths: Sequence[Path]) -> list[str]:
     """Return a name for each photo: its stem, numbered where another photo holds it already."""
     names: list[str] = []
     for path in paths:
@@ -114,7 +99,7 @@ def _names(paths: list[Path]) -> list[str]:
     return names
 
 
-def _intro(options: argparse.Namespace, methods: list[str]) -> str:
+def _intro(options: argparse.Namespace, methods: Sequence[str]) -> str:
     asked = f"the class {options.target}" if options.target else "the class it predicts"
     return (
         f"Why does {options.model} give each photo its score for {asked}? {len(methods)} methods answer side by side. "

@@ -11,8 +11,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from ..options import count, seed
+from ...errors import UserError, nearest
+from ...explain import (
+    block_layers,
+    cosine_similarity,
+    deep_dream,
+    extreme_images,
+    last_convolution,
+    layer_shapes,
+    maximize_activation,
+    mean_activations,
+    project,
+    record_activations,
+)
+from ...models import Loaded, load_model
+from ...show import Panel, pictures, save_picture, save_png
+from ...show.frame.planes import Plane
+from ...show.pages.activation.page import Channel, Example, LayerPlane, Photo, write_activation_page
+from ...studies.pictures import true_class
+from ...vision.food11.layout import find_photos
+from ...vision.food11.reading import read_photo
+from ..options import add
 
 PROJECTIONS = ("pca", "tsne", "umap")
 N_CHANNELS = 6  # shown unless --channel names others
@@ -24,26 +47,25 @@ THUMBNAIL, MAP_SIDE = 72, 96  # pixels
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
-    parser.add_argument("--model", default="foodnet-photos", help="shipped name or weights file (default: %(default)s)")
-    parser.add_argument("--layer", help="see `hw-xai layers` (default: the last convolution)")
+    add(parser, "--model", default="foodnet-photos")
+    add(parser, "--layer", help="see `hw-xai layers` (default: the last convolution)")
     parser.add_argument("--channel", help=f"such as 3,17 (default: the {N_CHANNELS} that the first photo excites most)")
-    parser.add_argument("--n-steps", type=count, default=128, help="of each picture from noise (default: %(default)s)")
+    add(parser, "--n-steps", default=128, help="steps to each picture from noise")
     parser.add_argument("--method", choices=PROJECTIONS, default="pca", help="of the projection (default: %(default)s)")
-    parser.add_argument("--batch-size", type=count, default=16, help="photos in one call of the model (%(default)s)")
-    parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
-    parser.add_argument("--out", default="features", help="folder for the results (default: %(default)s)")
+    add(parser, "--batch-size", default=16, help="photos in one call of the model")
+    add(parser, "--seed")
+    add(parser, "--out", default="features")
+    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    from ...studies.pictures import device
-    from ...vision.food11.layout import find_photos
-    from ...vision.networks import load
-
-    model = load(options.model).to(device())
-    photos = Photos(find_photos(options.paths), model.input_size)
-    inputs = photos.first()[None].to(device())  # (1, 3, 128, 128)
+    loaded = load_model(options.model, device=options.device)
+    model = loaded.module
+    photos = Photos(find_photos(options.paths), loaded)
+    inputs = photos.first()[None]
     layer, shape = _layer(model, inputs, options.layer)
-    study = Study(options, model, photos, inputs, layer, shape, _channels(model, inputs, layer, options.channel))
+    channels = _channels(model, inputs, layer, options.channel)
+    study = Study(options, loaded, model, photos, inputs, layer, shape, channels)
     study.out.mkdir(parents=True, exist_ok=True)
     try:
         for part in (_show_photo, _search, _place, _grow):
@@ -58,24 +80,15 @@ def run(options: argparse.Namespace) -> None:
 class Photos:
     """Photos as inputs, one after the other; one that cannot be read is told and left out."""
 
-    def __init__(self, paths: Sequence[Path], size: int):
-        from ...vision.preprocess import preprocessing
-
-        self.paths, self.preprocess = list(paths), preprocessing(size)
+    def __init__(self, paths: Sequence[Path], loaded: Loaded):
+        self.paths, self.loaded = list(paths), loaded
         self.read: list[Path] = []  # those of the last walk that could be read
 
-    def first(self):
+    def first(self) -> Tensor:
         """Return the first photo (3, H, W); UserError when it cannot be read."""
-        from ...vision.food11.reading import read_photo
+        return self.loaded.inputs(read_photo(self.paths[0]))[0]
 
-        return self.preprocess(read_photo(self.paths[0]))
-
-    def __iter__(self) -> Iterator:
-        from tqdm import tqdm
-
-        from ...errors import UserError
-        from ...vision.food11.reading import read_photo
-
+    def __iter__(self) -> Iterator[Tensor]:
         self.read = []
         for path in tqdm(self.paths, desc="looking at photos", unit="photo"):
             try:
@@ -84,7 +97,7 @@ class Photos:
                 print(f"skipped: {error}", file=sys.stderr)
                 continue
             self.read.append(path)
-            yield self.preprocess(image)
+            yield self.loaded.inputs(image)[0]
 
 
 @dataclass
@@ -92,17 +105,18 @@ class Study:
     """What is asked, and what is known so far: each part adds its own, and the page shows the parts that are there."""
 
     options: argparse.Namespace
-    model: object
+    loaded: Loaded
+    model: nn.Module
     photos: Photos
-    inputs: object  # the first photo, (1, 3, H, W)
+    inputs: Tensor  # the first photo, (1, 3, H, W)
     layer: str
     shape: tuple[int, ...]  # of what the layer gives for one photo
     channels: list[int]
-    panels: list = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
     sought: dict[int, np.ndarray] = field(default_factory=dict)  # channel -> picture
-    extremes: dict[int, list[list]] = field(default_factory=dict)  # channel -> most, least
-    dots: list = field(default_factory=list)
-    planes: list = field(default_factory=list)
+    extremes: dict[int, list[list[Example]]] = field(default_factory=dict)  # channel -> most, least
+    dots: list[Photo] = field(default_factory=list)
+    planes: list[LayerPlane] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -110,37 +124,31 @@ class Study:
         return Path(self.options.out)
 
 
-def _layer(model, inputs, named: str | None) -> tuple[str, tuple[int, ...]]:
+def _layer(model: nn.Module, inputs: Tensor, named: str | None) -> tuple[str, tuple[int, ...]]:
     """Return the dotted path of a layer and the shape of what it gives for one photo."""
-    from ...errors import UserError, nearest
-    from ...explain import last_convolution, layer_shapes
-
     shapes = layer_shapes(model, inputs)
     if named is None:
         names = {module: name for name, module in model.named_modules()}
         try:
             named = names[last_convolution(model)]
         except ValueError as error:
-            raise UserError("--layer must be given for a model without convolutions: see `hw-xai layers`") from error
+            raise UserError("`layer` must be given for a model without convolutions: see `hw-xai layers`") from error
     if named not in shapes:
         raise UserError(
-            f'--layer must name a layer that runs once, got "{named}".{nearest(named, shapes)} '
+            f'`layer` must name a layer that runs once, got "{named}".{nearest(named, shapes)} '
             "`hw-xai layers` lists them"
         )
     return named, shapes[named]
 
 
-def _channels(model, inputs, layer: str, named: str | None) -> list[int]:
+def _channels(model: nn.Module, inputs: Tensor, layer: str, named: str | None) -> list[int]:
     """Return the channels in "3,17", or those that the photo excites most."""
-    from ...errors import UserError
-    from ...explain import mean_activations
-
     ((means,),) = mean_activations(model, inputs, [layer])  # (C,)
     if named is None:
         return means.topk(min(N_CHANNELS, len(means))).indices.tolist()
     parts = [part.strip() for part in named.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and int(part) < len(means) for part in parts):
-        raise UserError(f'--channel must be numbers from 0 to {len(means) - 1} such as 0,3 for {layer}, got "{named}"')
+        raise UserError(f'`channel` must be numbers from 0 to {len(means) - 1} such as 0,3 for {layer}, got "{named}"')
     return list(dict.fromkeys(map(int, parts)))
 
 
@@ -149,11 +157,6 @@ def _channels(model, inputs, layer: str, named: str | None) -> list[int]:
 
 def _show_photo(study: Study) -> None:
     """Add the layer's maps of the photo, and the photo as the layer dreams it."""
-    import torch
-
-    from ...explain import deep_dream, record_activations
-    from ...show import Panel, pictures, save_picture, save_png
-
     model, inputs, layer = study.model, study.inputs, study.layer
     photo = (_shown(inputs[0]), "the photo")
     if len(study.shape) == 3:
@@ -175,9 +178,6 @@ def _show_photo(study: Study) -> None:
 
 def _search(study: Study) -> None:
     """Find the photos that each channel answers most and least."""
-    from ...explain import extreme_images
-    from ...show.pages.activation.page import Example
-
     photos, maps = study.photos, study.shape[1:]
     k = min(N_EXTREMES, max(1, len(photos.paths) // 2))  # no photo at both ends
     batch_size = study.options.batch_size
@@ -196,11 +196,6 @@ def _search(study: Study) -> None:
 
 def _place(study: Study) -> None:
     """Project what each block, the layer and the whole network make of the photos."""
-    from ...explain import block_layers, cosine_similarity, layer_shapes, mean_activations, project
-    from ...show.frame.planes import Plane
-    from ...show.pages.activation.page import LayerPlane, Photo
-    from ...vision.food11.layout import target_of
-
     model, method, read = study.model, study.options.method, study.photos.read
     least = 4 if method == "umap" else 3
     if len(read) < least:
@@ -212,25 +207,19 @@ def _place(study: Study) -> None:
     blocks = block_layers(model, study.inputs)
     names = [name for name in layer_shapes(model, study.inputs)
              if name == study.layer or any(model.get_submodule(name) is block for block in blocks)]  # fmt: skip
-    again = Photos(paths, model.input_size)
+    again = Photos(paths, study.loaded)
     vectors = mean_activations(model, again, [*names, ""], batch_size=study.options.batch_size)
     for name, rows in zip([*names, "class scores"], vectors, strict=True):
         found = project(rows, method, seed=study.options.seed)
         plane = Plane(found.points, found.explained_variance, found.trustworthiness)
         study.planes.append(LayerPlane(name, plane, cosine_similarity(rows).numpy()))
     for path in paths:
-        target = target_of(Path(*path.parts[-2:]))
-        group = model.classes[target] if 0 <= target < len(model.classes) else "class unknown"
+        group = true_class(study.loaded, Path(*path.parts[-2:])) or "class unknown"
         study.dots.append(Photo(path.name, _thumbnail(path), group))
 
 
 def _grow(study: Study) -> None:
     """Grow a picture for each channel; one after the other, so that Ctrl-C keeps those that are grown."""
-    from tqdm import tqdm
-
-    from ...explain import maximize_activation
-    from ...show import save_picture
-
     settings = {"size": study.inputs.shape[1:], "n_steps": study.options.n_steps, "seed": study.options.seed}
     for channel in tqdm(study.channels, desc="growing pictures", unit="channel"):
         [grown] = maximize_activation(study.model, study.layer, channel, **settings)
@@ -239,9 +228,7 @@ def _grow(study: Study) -> None:
 
 
 def _write(study: Study) -> Path:
-    from ...show.pages.activation.page import Channel, write_activation_page
-
-    layer, classes = study.layer, study.model.classes
+    layer, classes = study.layer, study.loaded.classes
     titles = [f"channel {c}" for c in study.channels]
     if study.shape == (len(classes),):
         titles = [f"channel {c}, {classes[c]}" for c in study.channels]
@@ -267,15 +254,13 @@ def _write(study: Study) -> Path:
 # ------------------------------------------------------------------------------------------------------------ pictures
 
 
-def _shown(picture) -> np.ndarray:
+def _shown(picture: Tensor) -> np.ndarray:
     """Turn a tensor (3, H, W) into a picture (H, W, 3)."""
     return picture.permute(1, 2, 0).cpu().numpy()
 
 
 def _thumbnail(path: Path, side: int = THUMBNAIL) -> np.ndarray:
     """Return a photo as the network sees it, square, but small."""
-    from ...vision.food11.reading import read_photo
-
     return np.asarray(read_photo(path).resize((side, side)))
 
 

@@ -1,25 +1,29 @@
 """List the layers of a model that can be chosen by --layer, in the order they run."""
 
 import argparse
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ...explain import block_layers, last_convolution, layer_shapes, mean_activations
+from ...models import load_model
+from ...vision.food11.reading import read_photo
+from ..options import add
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="foodnet-photos", help="shipped name or weights file (default: %(default)s)")
+    add(parser, "--model", default="foodnet-photos")
     parser.add_argument("--input", metavar="PATH", help="a photo: also say which channel of each layer it excites most")
+    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    import torch
-
-    from ...explain import layer_shapes
-    from ...vision.food11.reading import read_photo
-    from ...vision.networks import load
-    from ...vision.preprocess import preprocessing
-
-    model = load(options.model)
-    inputs = torch.zeros(1, 3, model.input_size, model.input_size)
+    loaded = load_model(options.model, device=options.device)
+    model = loaded.module
+    inputs = torch.zeros(1, 3, loaded.size, loaded.size, device=loaded.device)
     if options.input:
-        inputs = preprocessing(model.input_size)(read_photo(options.input))[None]
+        inputs = loaded.inputs(read_photo(options.input))
     shapes = layer_shapes(model, inputs)
     strongest = _strongest(model, inputs, list(shapes)) if options.input else {}
     defaults = _defaults(model, inputs)
@@ -41,10 +45,8 @@ def run(options: argparse.Namespace) -> None:
     print(f"\n{len(rows)} layers of {options.model} for inputs {tuple(inputs.shape[1:])}; channels count from 0")
 
 
-def _strongest(model, inputs, names: list[str]) -> dict[str, str]:
+def _strongest(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> dict[str, str]:
     """Return for each layer "CHANNEL (mean activation)" of the channel that the photo excites most."""
-    from ...explain import mean_activations
-
     found = {}
     for name, values in zip(names, mean_activations(model, inputs, names), strict=True):
         value, channel = values[0].max(dim=0)
@@ -52,10 +54,8 @@ def _strongest(model, inputs, names: list[str]) -> dict[str, str]:
     return found
 
 
-def _defaults(model, inputs) -> dict[str, list[str]]:
+def _defaults(model: nn.Module, inputs: Tensor) -> dict[str, list[str]]:
     """Return which methods take a layer when none is named."""
-    from ...explain import block_layers, last_convolution
-
     names = {module: name for name, module in model.named_modules()}
     found: dict[str, list[str]] = {}
     try:

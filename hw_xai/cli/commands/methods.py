@@ -3,6 +3,9 @@
 import argparse
 import textwrap
 
+from ...explain import METHODS
+from ...explain.catalog import Method
+
 COLUMNS = ("method", "locality", "approach", "resolution", "needs tuning", "passes", "when to use")
 
 
@@ -16,9 +19,8 @@ def run(options: argparse.Namespace) -> None:
 
 def rows() -> list[tuple[str, ...]]:
     """Return one row for each method, in the order of COLUMNS."""
-    from ...explain import METHODS
 
-    def passes(method) -> str:
+    def passes(method: Method) -> str:
         forward, backward = method.passes()
         return f"{forward} + {backward}" if backward else str(forward)
 
@@ -29,8 +31,6 @@ def rows() -> list[tuple[str, ...]]:
 
 
 def markdown() -> str:
-    from ...explain import METHODS
-
     header = [*COLUMNS, "paper"]
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     for row, method in zip(rows(), METHODS.values(), strict=True):

@@ -6,14 +6,14 @@ a classifier; with --reference the similarity to another sentence; else the leng
 
 import argparse
 
-from ..options import count, seed
+from ..options import add, count, seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="in quotes; may hold [MASK]")
     parser.add_argument("--method", default="ig,occlusion,lime", help="names, or all (default: %(default)s)")
     parser.add_argument("--word", help="explain log P of this word when it is hidden")
-    parser.add_argument("--occurrence", type=int, help="which one, where the word stands more than once")
+    add(parser, "--occurrence")
     parser.add_argument("--reference", metavar="TEXT", help="explain the similarity to another sentence")
     parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (built-in)")
     parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad and LIME")

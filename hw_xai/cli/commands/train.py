@@ -5,7 +5,14 @@ Several processes or GPUs: `accelerate launch -m hw_xai.cli train …`.
 
 import argparse
 
-from ..options import add_recipe, count, recipe_of
+import torch
+from accelerate import PartialState
+
+from ...training.recipe import Recipe
+from ...vision.dishes.synthetic import SyntheticFood11
+from ...vision.food11.layout import Food11
+from ...vision.train import train
+from ..options import add, add_recipe, recipe_of
 
 _HELP = {
     "architecture": "foodnet, classifier (the homework's) or any torchvision backbone, such as resnet18",
@@ -27,30 +34,16 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument("--data", required=True, help='food-11 folder, or "synthetic" for the drawn dishes')
-    parser.add_argument("--out", required=True, help="folder of the run: checkpoints, log, pictures")
-    parser.add_argument("--workers", type=workers, default=0, help="processes that read photos")
-    parser.add_argument("--threads", type=count, help="CPU threads (PyTorch's own choice)")
+    add(parser, "--data", required=True)
+    add(parser, "--out", required=True, help="folder of the run: checkpoints, log, pictures")
+    add(parser, "--images", "--synthetic-images", default=11_000, help="training images drawn for synthetic")
+    add(parser, "--workers")
+    add(parser, "--threads")
     parser.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
-    parser.add_argument("--synthetic-images", type=count, default=11_000, help="training images drawn for synthetic")
-    from ...training.recipe import Recipe
-
     add_recipe(parser, Recipe, _HELP)
 
 
-def workers(text: str) -> int:
-    """Return a whole number of at least 0."""
-    return 0 if text == "0" else count(text)
-
-
 def run(options: argparse.Namespace) -> None:
-    import torch
-    from accelerate import PartialState
-
-    from ...training.recipe import Recipe
-    from ...vision.train import train
-
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = recipe_of(options, Recipe)
@@ -67,10 +60,6 @@ def run(options: argparse.Namespace) -> None:
 
 def _splits(options: argparse.Namespace) -> tuple:
     if options.data == "synthetic":
-        from ...vision.dishes.synthetic import SyntheticFood11
-
         # the two seeds share no picture
-        return SyntheticFood11(options.synthetic_images, seed=0), SyntheticFood11(1_100, seed=1)
-    from ...vision.food11.layout import Food11
-
+        return SyntheticFood11(options.images, seed=0), SyntheticFood11(1_100, seed=1)
     return Food11(options.data, "training"), Food11(options.data, "validation")

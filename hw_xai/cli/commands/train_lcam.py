@@ -2,8 +2,17 @@
 
 import argparse
 
-from ..options import add_recipe, count, recipe_of
-from .train import workers
+import torch
+from torch.utils.data import Dataset, Subset
+
+from ...models import load_model
+from ...training.recipe import LcamRecipe
+from ...training.run import seed_of
+from ...vision.dishes.synthetic import SyntheticFood11
+from ...vision.food11.layout import Food11, split_folders
+from ...vision.lcam import train
+from ...vision.preprocess import preprocessing
+from ..options import add, add_recipe, recipe_of
 
 _HELP = {
     "variant": "what the attention lies on while it is trained: fm, the layer's maps, or img, the image",
@@ -16,49 +25,31 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument("--model", required=True, help="shipped name or weights file of the classifier")
-    parser.add_argument("--data", required=True, help='food-11 folder, any folder of photos, or "synthetic"')
-    parser.add_argument("--out", required=True, help="folder of the run: checkpoint and lcam.safetensors")
-    parser.add_argument("--images", type=count, help="how many images to take or draw, by the seed (all, or 2,200)")
-    parser.add_argument("--workers", type=workers, default=0, help="processes that read photos")
-    parser.add_argument("--threads", type=count, help="CPU threads (PyTorch's own choice)")
-    from ...training.recipe import LcamRecipe
-
+    add(parser, "--model", required=True)
+    add(parser, "--data", required=True)
+    add(parser, "--out", required=True, help="folder of the run: checkpoint and lcam.safetensors")
+    add(parser, "--images", help="how many images to take or draw, by the seed (all, or 2,200)")
+    add(parser, "--workers")
+    add(parser, "--threads")
+    add(parser, "--device")
     add_recipe(parser, LcamRecipe, _HELP)
 
 
 def run(options: argparse.Namespace) -> None:
-    import torch
-
-    from ...studies.pictures import device
-    from ...training.recipe import LcamRecipe
-    from ...vision.lcam import train
-    from ...vision.networks import load
-
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = recipe_of(options, LcamRecipe)
-    model = load(options.model).to(device(), memory_format=torch.channels_last)
-    train(model, _images(options, model.input_size), recipe, options.out, workers=options.workers)
+    loaded = load_model(options.model, device=options.device)
+    model = loaded.module.to(memory_format=torch.channels_last)
+    train(model, _images(options, loaded.size), recipe, options.out, workers=options.workers)
     file = f"{options.out}/lcam.safetensors"
     print(f"L-CAM: {file}\nuse it: hw-xai explain PHOTO --model {options.model} --method lcam --lcam {file}")
 
 
-def _images(options: argparse.Namespace, size: int):
+def _images(options: argparse.Namespace, size: int) -> Dataset:
     """Return the dataset to learn from: drawn dishes, the training photos of food-11, or the photos in a folder."""
-    from ...vision.preprocess import preprocessing
-
     if options.data == "synthetic":
-        from ...vision.dishes.synthetic import SyntheticFood11
-
         return SyntheticFood11(options.images or 2_200, seed=options.seed, transform=preprocessing(size))
-    import torch
-    from torch.utils.data import Subset
-
-    from ...training.run import seed_of
-    from ...vision.food11.layout import Food11, split_folders
-
     split = "training" if "training" in split_folders(options.data) else "photos"
     photos = Food11(options.data, split, transform=preprocessing(size))
     if options.images is None or options.images >= len(photos):

@@ -14,17 +14,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ... import __version__
-from ...cli.commands.explain import trained_lcam
 from ...core.protocols import Explainer, Model
 from ...errors import UserError
 from ...evaluate.randomize import blocks_of, randomized_models
 from ...evaluate.scores import SCORES, Case, Measurements, measured, shown_blocks
 from ...explain import METHODS, superpixels
+from ...models import load_model
 from ...training.run import seed_of
 from ...vision import lcam
-from ...vision.preprocess import preprocessing
-from ..pictures import Subject, counted, device
-from .inputs import class_name, input_size, load_model, open_pictures
+from ..pictures import Picture, counted, trained_lcam
+from .inputs import open_pictures
 from .methods import ADDS_UP, BASELINES, BY_SIZE, SEGMENTS, options_of
 from .store import Store
 
@@ -33,7 +32,7 @@ N_CALIBRATION = 16  # images on which BatchNorm is refitted when the model is ra
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What is asked for: all that a worker process needs to know."""
 
     model: str
@@ -45,17 +44,18 @@ class Plan:
     twin: str | None = None
     size: int | None = None  # side of the pictures, None for the model's own
     seed: int = 0
+    device: str = "auto"
 
 
 class Evaluator:
     """Explains pictures and judges the explanations; one in each process."""
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: EvaluationPlan):
         self.plan, self.store = plan, Store(plan.out)
-        self.model = load_model(plan.model)
-        self.size = plan.size or input_size(self.model)
+        self.loaded = load_model(plan.model, device=plan.device, size=plan.size)
+        self.model, self.size = self.loaded.model, self.loaded.size
         self.pictures = open_pictures(plan.data, self.size)
-        self.twin = load_model(plan.twin) if plan.twin else None
+        self.twin = load_model(plan.twin, device=plan.device, size=self.size).model if plan.twin else None
         self.explainers = {name: self._explainer(name) for name in plan.methods if name != "mask"}
 
     def recipe(self) -> dict[str, object]:
@@ -83,30 +83,30 @@ class Evaluator:
         """Explain one picture by all methods that have not yet, store what comes of it, and yield each method."""
         image = self.pictures.order[place]
         try:
-            subject = self.pictures.get(image)
+            picture = self.pictures.get(image)
         except UserError as error:  # an unreadable photo
             for name in self.pending(place):
                 self.store.write({"method": name, "image": image, "name": str(image), "error": str(error)})
                 yield name
             return
-        inputs = self._inputs(subject)
+        inputs = self._inputs(picture)
         with torch.no_grad():
             target = self.model(inputs).argmax(dim=1).cpu()  # (1,): the prediction is what is explained
         known = {
-            "name": subject.name,
-            "class": class_name(self.model, subject.target) if subject.target >= 0 else None,
-            "predicted": class_name(self.model, int(target)),
+            "name": picture.name,
+            "class": picture.true_class,
+            "predicted": self.loaded.classes[int(target)],
         }
         for name in self.pending(place):
             record = {"method": name, "image": image, **known}
             try:
-                self.store.write(record | self._judged(name, place, subject, inputs, target))
+                self.store.write(record | self._judged(name, place, picture, inputs, target))
             except ValueError as error:  # a method that cannot explain this model, or a map that cannot be judged
                 self.store.write(record | {"error": str(error)})
             yield name
 
-    def _judged(self, name: str, place: int, subject: Subject, inputs: Tensor, target: Tensor) -> dict[str, object]:
-        mask = None if subject.mask is None else torch.from_numpy(subject.mask)[None, None].to(inputs.device)
+    def _judged(self, name: str, place: int, picture: Picture, inputs: Tensor, target: Tensor) -> dict[str, object]:
+        mask = None if picture.mask is None else torch.from_numpy(picture.mask)[None, None].to(inputs.device)
         explain = self.explainers.get(name) or (lambda model, inputs, target: mask.to(inputs))
         counting = place == 0 and isinstance(self.model, nn.Module)  # a hook makes the model slower
         start = time.process_time()
@@ -139,8 +139,8 @@ class Evaluator:
         """Return the picture as the model sees it."""
         return self.pictures.get(image).image.resize((self.size,) * 2)
 
-    def _inputs(self, subject: Subject) -> Tensor:
-        return preprocessing(self.size)(subject.image)[None].to(device())
+    def _inputs(self, picture: Picture) -> Tensor:
+        return self.loaded.inputs(picture.image)
 
     def _explainer(self, name: str) -> Explainer:
         if name not in METHODS:
@@ -149,7 +149,7 @@ class Evaluator:
         if "segments" in options:
             options["segments"] = superpixels("slic", **SEGMENTS)
         if name == "lcam" and isinstance(self.model, nn.Module):
-            options |= trained_lcam(self.model, self.plan.model, self.plan.lcam)
+            options |= trained_lcam(self.loaded, self.plan.lcam)
         return partial(METHODS[name].function, **options)
 
     def _forgotten(self, place: int) -> list[tuple[str, Model]]:

@@ -1,49 +1,16 @@
-"""What `evaluate` takes: any model by its name, file or import path, and pictures drawn or from a folder."""
+"""The pictures of an evaluation: drawn, or from a folder."""
 
-import importlib
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import nn
 
-from ...core.protocols import Model
 from ...errors import UserError, nearest
-from ...vision import networks as models
 from ...vision.dishes.synthetic import SyntheticFood11
-from ...vision.food11.layout import Food11, split_folders
-from ...vision.preprocess import INPUT_SIZE
-from ..pictures import Subject, device
-
-
-def load_model(name: str) -> Model:
-    """Return a shipped model, one of a weights file, or what package.module:function returns when called."""
-    path, colon, attribute = name.partition(":")
-    if not colon or Path(name).exists():
-        return models.load(name).to(device())
-    sys.path.insert(0, os.getcwd())  # a module beside the user, as `python -m` finds it
-    try:
-        made = getattr(importlib.import_module(path), attribute)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"--model {name} must name a function that returns a model, but: {error}") from error
-    finally:
-        sys.path.remove(os.getcwd())
-    if not callable(made):
-        raise UserError(f"--model {name} must return an nn.Module or another callable, got a {type(made).__name__}")
-    return made.to(device()).eval() if isinstance(made, nn.Module) else made
-
-
-def input_size(model: Model) -> int:
-    return getattr(model, "input_size", INPUT_SIZE)
-
-
-def class_name(model: Model, index: int) -> str:
-    classes = getattr(model, "classes", ())
-    return classes[index] if 0 <= index < len(classes) else str(index)
+from ...vision.food11.layout import CLASSES, UNKNOWN, Food11, split_folders
+from ..pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -51,7 +18,7 @@ class Pictures:
     """Pictures in the order in which they are taken; the first N are a fair sample of all."""
 
     order: Sequence[int]
-    get: Callable[[int], Subject]
+    get: Callable[[int], Picture]
     known_masks: bool
 
 
@@ -60,19 +27,19 @@ def open_pictures(data: str, size: int) -> Pictures:
     if data == "synthetic":
         dishes = SyntheticFood11(1_000_000, size, seed=1)
 
-        def draw(i: int) -> Subject:
+        def draw(i: int) -> Picture:
             dish = dishes.dish(i)
-            return Subject(f"dish {i}", Image.fromarray(dish.image), dish.target, dish.mask)
+            return Picture(f"dish {i}", Image.fromarray(dish.image), CLASSES[dish.target], dish.mask)
 
         return Pictures(range(len(dishes)), draw, known_masks=True)
     if not Path(data).is_dir():
         choices = nearest(data, ("synthetic",)) or " Give synthetic, or the folder of food-11 or of photos"
-        raise UserError(f'--data must be synthetic or a folder, but there is no "{data}".{choices}')
+        raise UserError(f'`data` must be synthetic or a folder, but there is no "{data}".{choices}')
     photos = Food11(data, "validation" if "validation" in split_folders(data) else "photos")
     order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0)).tolist()
 
-    def read(i: int) -> Subject:
+    def read(i: int) -> Picture:
         image, target = photos[i]
-        return Subject(photos.paths[i].name, image, target)
+        return Picture(photos.paths[i].name, image, None if target == UNKNOWN else CLASSES[target])
 
     return Pictures(order, read, known_masks=False)

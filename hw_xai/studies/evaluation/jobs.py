@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection, wait
 import torch
 
 from ...errors import UserError
-from .evaluator import Evaluator, Plan
+from .evaluator import EvaluationPlan, Evaluator
 
 
 def evaluate_all(evaluator: Evaluator, places: Sequence[int], jobs: int) -> Iterator[str]:
@@ -25,7 +25,7 @@ def evaluate_all(evaluator: Evaluator, places: Sequence[int], jobs: int) -> Iter
         torch.set_num_threads(n_threads)
 
 
-def _spread(plan: Plan, places: list[int], jobs: int) -> Iterator[str]:
+def _spread(plan: EvaluationPlan, places: list[int], jobs: int) -> Iterator[str]:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     workers, leaving = {}, []
     try:
@@ -42,7 +42,7 @@ def _spread(plan: Plan, places: list[int], jobs: int) -> Iterator[str]:
                     workers[connection].join()
                     code = workers[connection].exitcode
                     raise UserError(f"a worker process ended early (exit code {code}): the same command goes on; "
-                                    "with fewer --jobs it needs less memory") from None  # fmt: skip
+                                    "with fewer `jobs` it needs less memory") from None  # fmt: skip
                 if method is not None:
                     yield method
                 elif places:
@@ -57,7 +57,7 @@ def _spread(plan: Plan, places: list[int], jobs: int) -> Iterator[str]:
             worker.join()
 
 
-def _work(connection: Connection, plan: Plan) -> None:
+def _work(connection: Connection, plan: EvaluationPlan) -> None:
     """Evaluate the pictures that come through the connection; None goes back when ready for the next."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: the main one decides
     torch.set_num_threads(1)

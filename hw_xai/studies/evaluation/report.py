@@ -23,7 +23,7 @@ from .store import Record
 N_GRIDS = 2  # pictures whose maps under randomization are shown
 
 
-class Report:
+class EvaluationReport:
     """The numbers of all images, averaged."""
 
     def __init__(self, evaluator: Evaluator, n_images: int):
@@ -66,7 +66,7 @@ class Report:
         if done < len(self.images):
             said.append(f"Unfinished: {done} of {len(self.images)} pictures are done by all methods.")
         if not self.evaluator.pictures.known_masks and "localization" in self.plan.scores:
-            said.append("No localization: only the drawn dishes (--data synthetic) have true masks.")
+            said.append("No localization: only the drawn dishes, data synthetic, have true masks.")
         predicted = Counter(r["predicted"] for records in self.records.values() for r in records if "predicted" in r)
         if len(predicted) == 1 and len(self.images) > 1:
             said.append(f"The model predicts {next(iter(predicted))} for every picture: it may not look at them, "

@@ -39,7 +39,7 @@ class Store:
             if earlier.get(part) != recipe[part]:
                 difference = _difference(earlier.get(part), recipe[part])
                 raise UserError(f"{self.out} holds a run with other {part} ({difference}): "
-                                "choose another --out, or delete it")  # fmt: skip
+                                "choose another `out`, or delete it")  # fmt: skip
 
     def tidy(self) -> None:
         """Delete what a killed run left half written."""

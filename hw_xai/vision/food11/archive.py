@@ -61,7 +61,7 @@ def import_archive(
     with _as_user_errors(archive, root):
         if root.exists() and not force and (not root.is_dir() or any(root.iterdir())):
             raise UserError(
-                f'"{root}" must be new or empty, but something is there: name another folder or use --force'
+                f'"{root}" must be new or empty, but something is there: name another `root`, or use `force`'
             )
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as temporary:

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ...errors import UserError, nearest
@@ -40,15 +40,22 @@ def _letters(name: str) -> str:
 _BY_LETTERS = {_letters(name): index for index, name in enumerate(CLASSES)}
 
 
-def class_index(name: str) -> int:
+def _spelled(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+def class_index(name: str | int, classes: Sequence[str] = CLASSES) -> int:
     """Return the index of a class given by name or by index, in any case and spelling of the separator."""
     text = str(name).strip()
-    if re.fullmatch(r"[0-9]{1,4}", text) and int(text) < len(CLASSES):
+    if text in classes:
+        return classes.index(text)
+    if re.fullmatch(r"[0-9]{1,6}", text) and int(text) < len(classes):
         return int(text)
-    if not re.search(r"[0-9]", text) and _letters(text) in _BY_LETTERS:
-        return _BY_LETTERS[_letters(text)]
-    raise UserError(f'class must be 0 to {len(CLASSES) - 1} or one of {", ".join(CLASSES)}, got "{text}".'
-                    + nearest(text, CLASSES))  # fmt: skip
+    spelled = [_spelled(one) for one in classes]
+    if _spelled(text) in spelled:
+        return spelled.index(_spelled(text))
+    listed = ", ".join(classes[:30]) + (", …" if len(classes) > 30 else "")
+    raise UserError(f'class must be 0 to {len(classes) - 1} or one of {listed}, got "{text}".' + nearest(text, classes))
 
 
 def target_of(path: Path) -> int:
