@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from hw_xai.files import atomic, zipped
 
 from .intake.archives import files_at
-from .intake.submissions import Found, read_submission
+from .intake.reading import CouldNotBeRead, Reader
+from .intake.submissions import Found, homes_of
 from .platforms.layouts import ids_of, safe
 from .running.rules import Course, course_data, course_from
 from .verdict.feedback import in_words
@@ -189,12 +190,16 @@ def plan_from(data: dict) -> Plan:
 def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
     """Return the result of the submission in a folder like Gradescope's. deadline: of the monotonic clock."""
     from .running.batch import sandbox_of
-    from .running.grade import completed
+    from .running.grade import completed, unreadable
 
     about = _metadata(home / "submission_metadata.json")
     found, listed = _found(home / "submission", about, plan)
     course = replace(plan.course, wall=plan.wall)
-    submission = read_submission(found, list(course.points), plan.variants.get(found.student))
+    try:
+        with Reader() as reader:
+            submission = reader.read(found, homes_of(list(course.points)), plan.variants.get(found.student))
+    except CouldNotBeRead as error:
+        return Result(found.student, found.name, unreadable(course, error.args[0]), (), (INCOMPLETE,))
     with sandbox_of(course) as sandbox:
         exercises = tuple(_exercises(submission.sources, course, sandbox, deadline))
         print(f"isolation: {sandbox.tier}{f' ({sandbox.why})' if sandbox.why else ''}")

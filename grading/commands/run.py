@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
         journal.keep("remarks", intake.remarks)
         journal.again(again)
         log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
-        grade_all(options, intake.submissions, course, journal, log, ready)
+        grade_all(options, intake.submissions, course, journal, log, ready, again)
         finish(out, course, journal, log)
         absent = len(journal.keys().keys() - set(students))
     if absent:
@@ -96,17 +96,24 @@ def run(options: argparse.Namespace) -> None:
 
 
 def grade_all(
-    options: argparse.Namespace, found: Sequence, course: Course, journal: Journal, log, ready: list[Sandbox]
+    options: argparse.Namespace,
+    found: Sequence,
+    course: Course,
+    journal: Journal,
+    log,
+    ready: list[Sandbox],
+    again: Sequence[str] = (),
 ) -> None:
     """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on.
 
-    ready: sandboxes of the course that are open already.
+    ready: sandboxes of the course that are open already. again: who is graded though the grader ended at them.
     """
     from tqdm import tqdm
 
     from ..running.batch import Batch, Here
 
     batch = Batch(course, journal, log, options.salt)
+    batch.begun.forget(again)
     with tqdm(total=len(found), desc="grading", unit="student", smoothing=0.1) as bar:
         try:
             if options.dask:

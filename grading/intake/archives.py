@@ -30,6 +30,7 @@ RATIO = 300  # bytes from one: notebooks full of spaces reach 50, zeros 1000
 DEEPEST = 3  # zips in zips
 LONGEST_NAME = 300
 JUNK = re.compile(r"(^|/)(\.(?!\.?/)|__MACOSX(/|$)|__pycache__(/|$)|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+LONGEST_ENTRY = 46 + 3 * LONGEST_NAME + 200  # bytes of a zip's directory for one member
 HEADER = struct.Struct("<4s22xHH")  # of a zip's member: magic …, lengths of name and extra field
 
 
@@ -114,18 +115,29 @@ def _in_folder(path: Path) -> Iterator[File]:
 def members(file: BinaryIO, path: Path, most: int = MOST_INSIDE) -> Iterator[File]:
     """Yield the members of a zip; Unreadable if it is none."""
     try:
+        _bounded(file, path, most)
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, IndexError, EOFError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, IndexError, EOFError) as error:
+        if isinstance(error, Unreadable):
+            raise
         raise Unreadable(_cannot(path.name, "a damaged zip", "壓縮檔損壞")) from None
-    if len(infos) > most:
-        raise Unreadable(_cannot(path.name, f"a zip of more than {most} files", f"壓縮檔內超過 {most} 個檔案"))
     for info in infos:
         name = _decoded(info).replace("\\", "/")
         if info.is_dir() or name.endswith("/") or JUNK.search(name):
             continue
         entry = Entry(info.header_offset, info.compress_size, info.file_size, info.compress_type, info.CRC)
         yield File(name, path, entry, info.file_size, _time(info), _fault(info, name))
+
+
+def _bounded(file: BinaryIO, path: Path, most: int) -> None:
+    """Unreadable if a zip's directory is too long, by the record at the zip's end: before the directory is read.
+
+    Read as zipfile reads it, or the look would be worth nothing; by its size, whatever it says of the number of files.
+    """
+    end = zipfile._EndRecData(file)
+    if end and (end[zipfile._ECD_ENTRIES_TOTAL] > most or end[zipfile._ECD_SIZE] > most * LONGEST_ENTRY):
+        raise Unreadable(_cannot(path.name, f"a zip of more than {most} files", f"壓縮檔內超過 {most} 個檔案"))
 
 
 def member(file: BinaryIO, entry: Entry, name: str) -> bytes:

@@ -7,13 +7,21 @@ import ast
 import re
 import tokenize
 import warnings
+from collections.abc import Sequence
 
 from hw_xai.errors import UserError
 
 TIMING = {"time", "timeit", "capture", "prun"}  # their cells and lines are Python that the notebook runs
 CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w*)[^\n]*(?:\n|$)")
 MAGIC = re.compile(r"^[ \t]*[%!?,;/]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
+HELP = re.compile(r"^(?![ \t]*#)[^\n]*\?[ \t]*$", re.MULTILINE)  # lines that ask IPython for help
 MOST_WORK = 40_000  # of a cell, about a second
+LONGEST_LINE = 40  # characters of a line, on the average
+LONGEST_IDENTIFIER = 300  # characters beyond ASCII: Python normalizes them in quadratic time
+LONG = re.compile(r"(?:[^\x00-\x7f]|\w){%d}" % LONGEST_IDENTIFIER)  # noqa: UP031, braces of its own
+TEXTS = re.compile(
+    r"""#[^\n]*|\"""(?:[^\\]|\\.)*?\"""|'''(?:[^\\]|\\.)*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.DOTALL
+)
 
 
 def python_of(cell: str) -> str:
@@ -29,13 +37,19 @@ def python_of(cell: str) -> str:
     if "get_ipython" not in cell:
         return cell
     try:
-        return ast.unparse(ast.fix_missing_locations(WithoutIPython().visit(parse(cell))))
+        found = Replacements()
+        found.visit(parse(cell))
     except (RecursionError, MemoryError):
         raise SyntaxError("too deeply nested") from None
+    cell = spliced(cell, found.rows)
+    parse(cell)
+    return cell
 
 
 def parse(source: str) -> ast.Module:
     """Parse Python, or raise SyntaxError whatever the reason."""
+    if not source.isascii() and LONG.search(source) and LONG.search(TEXTS.sub(" ", source)):
+        raise SyntaxError(f"a name of more than {LONGEST_IDENTIFIER} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a student's string is no matter of ours
@@ -54,8 +68,11 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def work_of(cell: str) -> int:
-    """Return lines × magics: the transformer goes over the whole cell once for each magic."""
-    return len(MAGIC.findall(cell)) * (cell.count("\n") + 1)
+    """Return what the magics of a cell cost, in lines: for each the transformer goes over the whole cell, and a line
+    that asks for help is searched from every letter of each name."""
+    lines = max(cell.count("\n") + 1, len(cell) // LONGEST_LINE)
+    names = (name.end() - name.start() for line in HELP.finditer(cell) for name in re.finditer(r"[\w*]+", line[0]))
+    return len(MAGIC.findall(cell)) * lines + sum(n * n for n in names) // 1000
 
 
 def transformed(cell: str) -> str:
@@ -74,29 +91,57 @@ def transformed(cell: str) -> str:
         return cell  # whoever parses it says what is wrong
 
 
-class WithoutIPython(ast.NodeTransformer):
-    """Takes calls of get_ipython() out: a statement becomes `pass`, a value None, and what %time timed stays."""
+class Replacements(ast.NodeVisitor):
+    """Finds what takes the place of calls of get_ipython(): of a statement `pass`, of a value None; what %time timed
+    stays. Only these places of the text are changed: to write the whole cell anew fails where Python's own writer does.
+    """
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
+    def __init__(self):
+        self.rows: list[tuple[ast.AST, str]] = []
+
+    def visit_Expr(self, node: ast.Expr) -> None:
         if not asks_ipython(node.value):
             return self.generic_visit(node)
-        match node.value:
-            case ast.Call(
-                func=ast.Attribute(attr="run_line_magic"),
-                args=[ast.Constant(value=str(magic)), ast.Constant(value=str(line))],
-            ) if magic in TIMING and (inner := parsed(line)):
-                return inner.body or ast.Pass()
-        return ast.Pass()
+        timed = timed_by(node.value)
+        self.rows.append((node, timed if timed and parsed(timed) and parsed(timed).body else "pass"))
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:
+    def visit_Call(self, node: ast.Call) -> None:
         if not asks_ipython(node):
             return self.generic_visit(node)
-        match node:
-            case ast.Call(func=ast.Attribute(attr="run_line_magic"), args=[_, ast.Constant(value=str(line))]):
-                match parsed(line):
-                    case ast.Module(body=[ast.Expr(value=value)]):
-                        return value
-        return ast.Constant(None)
+        match parsed(timed := timed_by(node, any_magic=True)):
+            case ast.Module(body=[ast.Expr()]):
+                self.rows.append((node, f"({timed})"))
+            case _:
+                self.rows.append((node, "None"))
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        if any(isinstance(part, ast.Call) and asks_ipython(part) for part in ast.walk(node)):
+            self.rows.append((node, '""'))  # within it Python 3.11 does not know the places
+
+
+def timed_by(node: ast.AST, any_magic: bool = False) -> str:
+    """Return the Python on the line of a magic such as %time, "" for other magics and other calls."""
+    match node:
+        case ast.Call(
+            func=ast.Attribute(attr="run_line_magic"),
+            args=[ast.Constant(value=str(magic)), ast.Constant(value=str(line))],
+        ) if "\n" not in line and (any_magic or magic in TIMING):
+            return line.strip()
+    return ""
+
+
+def spliced(text: str, rows: Sequence[tuple[ast.AST, str]]) -> str:
+    """Return a text with what stands at each node replaced; ast counts columns in bytes."""
+    starts = [0]
+    data = text.encode()
+    for line in data.split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    pieces, end = [], 0
+    for node, new in sorted(rows, key=lambda row: (row[0].lineno, row[0].col_offset)):
+        place = starts[node.lineno - 1] + node.col_offset
+        pieces += [data[end:place], new.encode()]
+        end = starts[node.end_lineno - 1] + node.end_col_offset
+    return b"".join([*pieces, data[end:]]).decode()
 
 
 def asks_ipython(node: ast.AST) -> bool:

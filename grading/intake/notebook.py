@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import islice
 
 from ..words import Text
 from .answers import answers_of, merge, sound
@@ -207,7 +208,7 @@ def _one_line_end(text: str) -> str:
 
 
 def _cells_of_python(text: str) -> Iterator[Cell]:
-    marks = list(MARK.finditer(text))
+    marks = list(islice(MARK.finditer(text), MOST_CELLS))
     starts = [(0, ""), *((mark.end(), mark[0]) for mark in marks)]
     ends = [*(mark.start() for mark in marks), len(text)]
     for number, ((start, mark), end) in enumerate(zip(starts, ends, strict=True), start=1):

@@ -4,7 +4,7 @@ What a student did is never an error: it is told in a remark. UserError is for t
 """
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -155,14 +155,23 @@ def _of_nobody(name: str) -> Text:
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: int | None = None) -> Submission:
-    """Read what a student handed in; whatever it is, nothing is raised.
-
-    wanted: the exercises to look for, all of them if None. variant: the order of the student's options; None takes it
-    from the notebooks.
-    """
+def homes_of(wanted: Sequence[str] | None = None) -> dict[str, str]:
+    """Return the notebook that asks for each exercise, all of them if None."""
     from ..homework.exercises import EXERCISES  # late: it loads every reference
 
+    names = EXERCISES if wanted is None else wanted
+    return {name: EXERCISES[name].notebook if name in EXERCISES else "" for name in names}
+
+
+def read_submission(
+    found: Found, wanted: Mapping[str, str] | Sequence[str] | None = None, variant: int | None = None
+) -> Submission:
+    """Read what a student handed in, in this process; whatever it is, nothing is raised, but it may take long.
+
+    wanted: the exercises to look for, all of them if None; or exercise -> its notebook. variant: the order of the
+    student's options; None takes it from the notebooks.
+    """
+    homes = wanted if isinstance(wanted, Mapping) else homes_of(wanted)
     remarks = list(found.remarks)
     notebooks: list[Notebook] = []
     digest = hashlib.sha256()
@@ -184,8 +193,7 @@ def read_submission(found: Found, wanted: Sequence[str] | None = None, variant: 
         remarks.append(Text(f"no notebook could be read {files}".strip(), f"沒有可以讀取的筆記本 {files}".strip()))
     sources: dict[str, str] = {}
     answers: dict[str, object] = {}
-    for name in wanted if wanted is not None else EXERCISES:
-        home = EXERCISES[name].notebook if name in EXERCISES else ""
+    for name, home in homes.items():
         if candidates := definitions(notebooks, name, home):
             _, best = candidates[-1]
             sources[name] = best.source

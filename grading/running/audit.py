@@ -18,7 +18,7 @@ from .journal import Journal, hash_of
 
 NAME = "audit.jsonl"
 START = hashlib.sha256(b"hw-grade").hexdigest()
-OURS = ("audit.jsonl", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm")
+OURS = ("audit.jsonl", "begun.jsonl", "begun.new", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm")
 
 
 class Log:

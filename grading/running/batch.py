@@ -1,7 +1,8 @@
 """Grades a class: threads that each supervise one sandbox, one writer, a journal from which a stopped run goes on.
 
-Covers: no code of a student runs in this process or in a worker of Dask; each result is written, with a line in the
-audit log, before it counts as done; a kill at any moment costs only what was being graded.
+Covers: nothing that a student wrote is parsed or run in this process or in a worker of Dask; each result is written,
+with a line in the audit log, before it counts as done; a kill at any moment costs only what was being graded, and who
+was being graded at two of them is left to a person.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from hw_xai.errors import UserError
 
+from ..intake.reading import CouldNotBeRead, Reader
 from ..intake.submission import Submission
-from ..intake.submissions import Found, read_submission
+from ..intake.submissions import Found, homes_of
 from ..platforms.roster import variant_of
 from ..verdict.results import Graded, Result
 from .audit import Log
-from .grade import completed, grade_exercises, not_graded
+from .begun import Begun
+from .grade import completed, ended_the_grader, grade_exercises, not_graded, unreadable
 from .journal import Journal, hash_of, text_of
 from .rules import Course
 
@@ -91,25 +94,53 @@ class Batch:
     def __init__(self, course: Course, journal: Journal, log: Log, salt: str | None = None):
         self.course, self.journal, self.log, self.salt = course, journal, log, salt
         self.fingerprint = course.fingerprint
+        self.homes = homes_of(list(course.points))
+        self.begun = Begun(log.path.parent)
         self.tally: Counter[str] = Counter()
 
     def run(self, found: Sequence[Found], examiner: Callable[[], Examiner], jobs: int, bar: tqdm) -> None:
         """Grade what is not yet graded. UserError: no sandbox or cluster is to be had; OSError: the disk."""
+        known = self.journal.keys()
+        first, alone, left = [], [], []
+        for (
+            one
+        ) in found:  # those who may have ended the grader come last, one by one, so that none is taken for another
+            times = self.begun.times(one.student)
+            (first, alone, left)[min(times, 2)].append(one)
+        for ones, threads in ((first, jobs), (alone, 1)):
+            self._grade(ones, examiner, threads, bar, known)
+        for one in left:
+            result = Result(one.student, one.name, ended_the_grader(self.course), (), platform_id=one.platform_id)
+            self._done(Outcome(one.student, "", result), bar)
+        self.begun.close()
+
+    def _grade(
+        self, found: Sequence[Found], examiner: Callable, jobs: int, bar: tqdm, known: Mapping[str, str]
+    ) -> None:
         outcomes: Queue[Outcome | BaseException] = Queue(maxsize=2 * jobs)
-        pool = _Pool(iter(found), outcomes, examiner, partial(self._outcome_of, known=self.journal.keys()))
+        pool = _Pool(iter(found), outcomes, examiner, partial(self._outcome_of, known=known))
         threads = [threading.Thread(target=pool.supervise, daemon=True) for _ in range(min(jobs, len(found)))]
         for thread in threads:
             thread.start()
         try:
             for _ in found:
-                self._write(_next(outcomes))
-                bar.set_postfix(dict(sorted(self.tally.items())), refresh=False)
-                bar.update()
+                self._done(_next(outcomes), bar)
+        except BaseException:  # we stop, and nobody made us: who is being graded has not ended the grader
+            pool.stopping.set()
+            self.begun.close()
+            raise
         finally:  # after an interruption a thread may hang in its sandbox, which ends with this process
             pool.stopping.set()
             deadline = time.monotonic() + PATIENCE
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _done(self, outcome: Outcome | BaseException, bar: tqdm) -> None:
+        self._write(outcome)
+        if outcome.result and outcome.sources is not None:
+            self.begun.end(outcome.student)
+        bar.set_postfix(dict(sorted(self.tally.items())), refresh=False)
+        bar.update()
 
     def _write(self, outcome: Outcome | BaseException) -> None:
         if isinstance(outcome, BaseException):
@@ -125,20 +156,27 @@ class Batch:
         self.journal.write(outcome.student, key, text, outcome.sources or {}, head)
         self.tally += statuses
 
-    def _outcome_of(self, one: Found, examiner: Examiner, known: Mapping[str, str]) -> Outcome:
+    def _outcome_of(self, one: Found, examiner: Examiner, reader: Reader, known: Mapping[str, str]) -> Outcome:
+        sources: Mapping[str, str] = {}
         try:
+            self.begun.begin(one.student)
             variant = None if self.salt is None else variant_of(one.student, self.salt)
-            submission = read_submission(one, list(self.course.points), variant)
+            submission = reader.read(one, self.homes, variant)
             key = key_of(submission, self.fingerprint)
             if known.get(one.student) == key:
+                self.begun.end(one.student)
                 return Outcome(one.student)
-            result = completed(submission, self.course, examiner.exercises(submission.sources))
-            return Outcome(one.student, key, result, submission.sources)
+            sources = submission.sources
+            result = completed(submission, self.course, examiner.exercises(sources))
+            return Outcome(one.student, key, result, sources)
         except UserError:
             raise
+        except CouldNotBeRead as error:
+            exercises, remarks = unreadable(self.course, error.args[0]), one.remarks
         except Exception as error:  # ours: told in the result, and tried again by the next run
-            ours = not_graded(self.course, error)
-            return Outcome(one.student, "", Result(one.student, one.name, ours, (), platform_id=one.platform_id))
+            exercises, remarks = not_graded(self.course, error), ()
+        result = Result(one.student, one.name, exercises, (), remarks, platform_id=one.platform_id)
+        return Outcome(one.student, "", result, sources)
 
 
 def key_of(submission: Submission, fingerprint: str) -> str:
@@ -164,11 +202,12 @@ class _Pool:
     def supervise(self) -> None:
         """Take one submission after another until there are no more."""
         try:
-            mine = self.examiner()
+            mine, reader = self.examiner(), Reader()
             try:
                 while (one := self._take()) and not self.stopping.is_set():
-                    self._offer(self.grade(one, mine))
+                    self._offer(self.grade(one, mine, reader))
             finally:
+                reader.close()
                 mine.close()
         except BaseException as error:  # the writer raises it, in the main thread
             self._offer(error)

@@ -74,6 +74,26 @@ def not_graded(course: Course, error: Exception) -> tuple[Graded, ...]:
     return tuple(_ours(name, course, error) for name in course.points)
 
 
+def unreadable(course: Course, why: Text) -> tuple[Graded, ...]:
+    """Return what is said of each exercise of a submission that could not be read."""
+    said = Text(
+        f"not graded: what was handed in could not be read: {why.en}; your teacher sees it too. Is it your homework's "
+        "own notebook, saved with its outputs cleared?",
+        f"尚未評分：無法讀取繳交的檔案：{why.zh}；老師也會看到這則訊息。請確認這是作業的筆記本，並清除輸出後儲存",
+    )
+    return tuple(Graded(name, "not_graded", 0.0, points, said) for name, points in course.points.items())
+
+
+def ended_the_grader(course: Course) -> tuple[Graded, ...]:
+    """Return what is said of each exercise of a submission during which the grader ended twice; it is not run."""
+    said = Text(
+        "not graded: the grader was ended twice while it graded this submission, so a person must look at it; your "
+        "teacher sees it too",
+        "尚未評分：評分這份作業時，評分程式兩次被中斷，需由老師親自查看；老師也會看到這則訊息",
+    )
+    return tuple(Graded(name, "not_graded", 0.0, points, said) for name, points in course.points.items())
+
+
 # ---------------------------------------------------------------------------------------------------------- exercises
 
 

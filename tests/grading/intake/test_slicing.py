@@ -1,6 +1,8 @@
 """What a function depends on, and no more: every way Python has to bind a name, and every way to need one."""
 
+import ast
 import contextlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -203,10 +205,37 @@ def test_a_tangle_is_given_up_with_a_reason():
         (">>> x = 1", "x = 1\n"),
         ("s = '''\n%time\n!ls\n'''", "s = '''\n%time\n!ls\n'''"),
         ("x = 5 % 3  # ! %", "x = 5 % 3  # ! %"),
+        # each of these made the whole cell unreadable, for it was written anew
+        ('%matplotlib inline\nx = f"{a}\u3000{b}"', 'pass\nx = f"{a}\u3000{b}"'),
+        ('%time x = f"{a}\u3000"', 'x = f"{a}\u3000"'),
+        ('!ls\nx = f"{a}\u0301\\n"  # e\u0301', 'pass\nx = f"{a}\u0301\\n"'),
+        ('x = f"{get_ipython()}"; y = "é"; get_ipython().magic("ls")', 'x = ""; y = "é"; pass'),
+        ("é = get_ipython(); y = [get_ipython().x(), é]", "é = None; y = [None, é]"),
     ],
 )
 def test_magics_are_taken_out(cell, python):
-    assert python_of(cell) == python
+    assert ast.dump(ast.parse(python_of(cell))) == ast.dump(ast.parse(python))
+
+
+def test_what_is_no_magic_stays_as_it_was_written():
+    cell = 'x = f"{a!r:>{width}}\u3000"  # 全形　空白\n'
+    assert python_of("!ls\n" + cell) == "pass\n" + cell
+
+
+@pytest.mark.parametrize(
+    "cell", ["x" + "\u0301" * 5000 + " = 1", "x = '" + "a" * 100_000 + "' ?", "a" + ".b" * 99_999 + "c" * 9999 + " ?"]
+)
+def test_what_takes_quadratic_time_costs_its_cell(cell):
+    start = time.monotonic()
+    with pytest.raises(SyntaxError):
+        statements_of(python_of(cell))
+    assert time.monotonic() - start < 5
+
+
+def test_combining_marks_in_texts_are_no_names():
+    mark, sign = chr(0x301) * 999, "字" * 999
+    cell = f"# e{mark}\nx = '{mark}' + 'é\\'{mark}'\ny = " + '"""\n' + sign + '"""\n'
+    assert len(statements_of(python_of(cell))) == 2
 
 
 def test_a_cell_of_thousands_of_magics_costs_nothing():

@@ -37,8 +37,18 @@ class Examiner:
         pass
 
 
+class Reader:
+    """Reads nothing: whom it is asked about is all there is."""
+
+    def read(self, one, homes, variant):
+        return Submission(one.student, "", {"saliency": one.student}, digest="1")
+
+    def close(self):
+        pass
+
+
 def grade_all(out: Path) -> None:
-    batch.read_submission = lambda one, *_: Submission(one.student, "", {"saliency": one.student}, digest="1")
+    batch.Reader = Reader
     with Journal(out, new=True) as journal, Log(out) as log:
         log.add("start")
         batch.Batch(COURSE, journal, log).run(CLASS, Examiner, 2, tqdm(total=len(CLASS), disable=True))

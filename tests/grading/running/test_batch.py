@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
+from grading.intake.reading import CouldNotBeRead
 from grading.intake.submission import Submission
 from grading.running import batch
 from grading.running.audit import Log, findings
@@ -34,6 +35,7 @@ class Handed:
     name: str = ""
     digest: str = "1"
     platform_id: str = ""
+    remarks: tuple = ()
 
 
 class Examiner:
@@ -58,12 +60,19 @@ class Examiner:
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    def read(one, wanted=None, variant=None):
-        if one.digest == "broken":
-            raise KeyError("ours")
-        return Submission(one.student, one.name, {"saliency": one.student}, digest=one.digest, variant=variant or 0)
+    class Reader:
+        def read(self, one, homes, variant):
+            if one.digest == "broken":
+                raise KeyError("ours")
+            if one.digest == "endless":
+                raise CouldNotBeRead(Text("it takes too much memory to read", "讀取所需的記憶體過多"))
+            text = {"saliency": one.student}
+            return Submission(one.student, one.name, text, digest=one.digest, variant=variant or 0)
 
-    monkeypatch.setattr(batch, "read_submission", read)
+        def close(self):
+            pass
+
+    monkeypatch.setattr(batch, "Reader", Reader)
     Examiner.made, Examiner.graded, Examiner.closed = 0, Counter(), 0
 
 
@@ -117,6 +126,58 @@ def test_an_error_of_ours_is_a_result_that_the_next_run_tries_again(tmp_path, jo
     assert "RuntimeError" in texts(tmp_path)["b07"]
     one = run(tmp_path, CLASS)
     assert one.tally == {"passed": 1, "kept": 39}
+
+
+def test_what_cannot_be_read_costs_itself_and_is_told_in_words(tmp_path):
+    one = run(tmp_path, [*CLASS, Handed("b98", digest="endless")])
+    assert one.tally == {"passed": 40, "not_graded": 1}
+    assert "could not be read: it takes too much memory" in texts(tmp_path)["b98"]
+    assert run(tmp_path, CLASS).tally == {"kept": 40}
+
+
+def begun(out: Path, *students: str) -> None:
+    """Leave the marks of a run that was killed while it graded these."""
+    with (out / "begun.jsonl").open("a") as file:
+        file.writelines(json.dumps([student, 1]) + "\n" for student in students)
+
+
+def test_who_was_begun_once_and_never_ended_comes_last_and_alone(tmp_path):
+    run(tmp_path, [])
+    begun(tmp_path, "b03", "b05")
+    order = []
+
+    class Noting(Examiner):
+        def exercises(self, sources):
+            order.append(sources["saliency"])
+            return super().exercises(sources)
+
+    one = run(tmp_path, CLASS, Noting)
+    assert order[-2:] == ["b03", "b05"]
+    assert one.tally == {"passed": 40}
+    begun(tmp_path, "b03")
+    assert run(tmp_path, CLASS).tally == {"kept": 40}
+    assert (tmp_path / "begun.jsonl").read_text() == ""
+
+
+def test_who_was_begun_twice_and_never_ended_is_left_to_a_person(tmp_path):
+    run(tmp_path, [])
+    begun(tmp_path, "b03", "b05", "b03")
+    for _ in range(2):  # the next run does not begin it again either
+        run(tmp_path, CLASS)
+        assert Examiner.graded["b03"] == 0
+        assert Examiner.graded["b05"] == 1
+        assert "the grader was ended twice" in texts(tmp_path)["b03"]
+    with Journal(tmp_path) as journal, Log(tmp_path) as log:  # as --regrade b03 does
+        one = Batch(COURSE, journal, log)
+        one.begun.forget(["b03"])
+        one.run(CLASS, Examiner, 2, tqdm(total=40, disable=True))
+    assert one.tally == {"passed": 1, "kept": 39}
+
+
+def test_an_interruption_marks_nobody(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, CLASS, lambda: Examiner(KeyboardInterrupt(), "b20"))
+    assert (tmp_path / "begun.jsonl").read_text() == ""
 
 
 @pytest.mark.parametrize("error", [UserError("no sandbox"), KeyboardInterrupt()])
