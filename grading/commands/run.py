@@ -7,7 +7,6 @@ the same command is given again; only what is new or has changed is graded.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -18,6 +17,7 @@ from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from ..intake.submissions import Found, Intake
     from ..isolation.sandbox import Sandbox
     from ..running.journal import Journal
     from ..running.rules import Course
@@ -29,12 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     course_arguments(parser)
 
     who = parser.add_argument_group("who")
-    who.add_argument("--roster", metavar="CSV", help='column "student", or Canvas\'s export; who is missing shows')
+    who.add_argument(
+        "--roster",
+        action="append",
+        metavar="CSV",
+        help="column \"student\", or Canvas's export; once more: Moodle's grading worksheet, Canvas's groups",
+    )
+    who.add_argument("--strangers", action="store_true", help="grade, although most are nobody on the roster")
     who.add_argument("--salt", help="the secret that shuffled the options in hw-grade release --roster")
     who.add_argument("--regrade", default="", metavar="ID,…|all|failed", help="grade these again")
 
     how = parser.add_argument_group("how")
-    how.add_argument("--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="default: one a core")
+    how.add_argument("--jobs", type=count, metavar="N", help="default: one for each core that may be used")
     how.add_argument("--isolation", default="auto", choices=["auto", "bubblewrap", "process"], help="default: auto")
     how.add_argument("--i-trust-these-submissions", action="store_true", help="no sandbox: only for your own code")
     how.add_argument("--wall", type=count, metavar="SECONDS", help="for each exercise of a student")
@@ -66,20 +72,23 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ..intake.submissions import find_submissions
-    from ..platforms.roster import NO_ROSTER, read_roster, roster_data
+    from ..platforms.roster import read_rosters, roster_data
     from ..running.audit import Log
     from ..running.journal import Journal
     from ..running.rules import course_data
 
     torch.set_num_threads(1)  # each thread here supervises one submission
     given = rules(options)  # a mistake is told before the submissions are read
-    roster = read_roster(options.roster) if options.roster else NO_ROSTER
+    roster = read_rosters(options.roster or [])
     intake = find_submissions(Path(options.submissions), roster)
+    if not options.strangers:
+        _stop_where_nobody_is_known(intake)
     for remark in intake.remarks:
         print(f"note: {remark.en}")
     out = Path(options.out)
     with Journal(out, new=True) as journal, Log(out) as log, ExitStack() as stack:
-        students = [one.student for one in intake.submissions]
+        found, missing = _with_files(intake.submissions, journal)
+        students = [one.student for one in found]
         again = _regraded(options.regrade, students, journal)
         course, ready = _in_a_tier(_course(options, given, journal), journal)
         stack.callback(_close, ready)
@@ -88,11 +97,32 @@ def run(options: argparse.Namespace) -> None:
         journal.keep("remarks", intake.remarks)
         journal.again(again)
         log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
-        grade_all(options, intake.submissions, course, journal, log, ready, again)
+        grade_all(options, found, course, journal, log, ready, again)
         finish(out, course, journal, log)
-        absent = len(journal.keys().keys() - set(students))
-    if absent:
-        print(f"note: {absent} students in {out} are not among these submissions; their results were kept")
+        missing += sorted(journal.keys().keys() - set(students) - set(missing))
+    if missing:
+        print(f"note: not in this download, kept as they were: {_some(missing)}")
+
+
+def _stop_where_nobody_is_known(intake: Intake) -> None:
+    """Stop before anybody gets a zero for work that lies there under another name."""
+    if len(intake.strangers) > intake.handed_in / 2:
+        raise UserError(
+            f"the roster must have those who handed in, but {len(intake.strangers)} of {intake.handed_in} are not on "
+            f"it, such as {intake.strangers[0]}: add what knows their names (--roster class.csv --roster FILE, with "
+            "Moodle's grading worksheet or the gradebook that Canvas exports), or grade them all the same (--strangers)"
+        )
+
+
+def _with_files(found: Sequence[Found], journal: Journal) -> tuple[list[Found], list[str]]:
+    """Return what is graded, and who handed in earlier but not in this download: nothing does not replace something."""
+    handed_in = {result.student for result in journal.results() if result.handed_in}
+    missing = [one.student for one in found if not one.files and one.student in handed_in]
+    return [one for one in found if one.student not in set(missing)], missing
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
 
 
 def grade_all(
@@ -111,6 +141,7 @@ def grade_all(
     from tqdm import tqdm
 
     from ..running.batch import Batch, Here
+    from ..running.processors import processors
 
     batch = Batch(course, journal, log, options.salt)
     batch.begun.forget(again)
@@ -123,7 +154,7 @@ def grade_all(
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
                     batch.run(found, lambda: There(client, course), threads_of(client), bar)
             else:
-                batch.run(found, lambda: Here(course, ready), options.jobs, bar)
+                batch.run(found, lambda: Here(course, ready), options.jobs or processors(), bar)
         except KeyboardInterrupt:
             log.add("stop", reason="interrupted")
             raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
@@ -144,8 +175,7 @@ def finish(out: Path, course: Course, journal: Journal, log) -> None:
     look = [result.student for result in results if any(part.status in unsure for part in result.exercises)]
     print(f"done: {len(results)} results in {out}; the audit log ends with {head[:16]}")
     if look:
-        more = f" and {len(look) - 5} more" if look[5:] else ""
-        print(f"look at: {', '.join(look[:5])}{more}, where an exercise crashed or could not be graded")
+        print(f"look at: {_some(look)}, where an exercise crashed or could not be graded")
 
 
 def rules(options: argparse.Namespace) -> dict:

@@ -11,7 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from io import BytesIO
@@ -29,7 +29,9 @@ MOST_BYTES = 256 * 2**20  # of all that a student handed in, unpacked
 RATIO = 300  # bytes from one: notebooks full of spaces reach 50, zeros 1000
 DEEPEST = 3  # zips in zips
 LONGEST_NAME = 300
-JUNK = re.compile(r"(^|/)(\.(?!\.?/)|__MACOSX(/|$)|__pycache__(/|$)|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+JUNK = re.compile(
+    r"(^|/)(\.(?!\.?/|ipynb_checkpoints/)|__MACOSX(/|$)|__pycache__(/|$)|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE
+)
 LONGEST_ENTRY = 46 + 3 * LONGEST_NAME + 200  # bytes of a zip's directory for one member
 HEADER = struct.Struct("<4s22xHH")  # of a zip's member: magic …, lengths of name and extra field
 
@@ -161,18 +163,20 @@ def member(file: BinaryIO, entry: Entry, name: str) -> bytes:
     return content
 
 
-def unpacked(file: File, depth: int = 1) -> Iterator[tuple[str, bytes | Text]]:
-    """Yield name and bytes of a file, or of all that a zip holds; instead of the bytes, why there are none.
+def unpacked(file: File, depth: int = 1) -> Iterator[tuple[str, bytes | Text, datetime | None]]:
+    """Yield name, bytes and time of a file, or of all that a zip holds; instead of the bytes, why there are none.
 
     Names of files that no grader reads come with empty bytes.
     """
-    yield from _unpacked(file.name, file.read, depth, [MOST_BYTES])
+    yield from _unpacked(file.name, file.read, file.changed, depth, [MOST_BYTES])
 
 
-def _unpacked(name: str, read, depth: int, left: list[int]) -> Iterator[tuple[str, bytes | Text]]:
+def _unpacked(
+    name: str, read: Callable, changed: datetime | None, depth: int, left: list[int]
+) -> Iterator[tuple[str, bytes | Text, datetime | None]]:
     try:
         if not name.lower().endswith((".ipynb", ".py", ".zip", ".json")):
-            yield name, b""
+            yield name, b"", changed
             return
         content = read()
         left[0] -= len(content)
@@ -181,20 +185,20 @@ def _unpacked(name: str, read, depth: int, left: list[int]) -> Iterator[tuple[st
                 _cannot(name, f"more than {MOST_BYTES >> 20} MB in all", f"總共超過 {MOST_BYTES >> 20} MB")
             )
         if not name.lower().endswith(".zip"):
-            yield name, content
+            yield name, content, changed
             return
         if depth > DEEPEST:
             raise Unreadable(_cannot(name, "a zip in a zip in a zip", "壓縮檔層數過多"))
         stream = BytesIO(content)
         for inner in sorted(members(stream, Path(name)), key=lambda one: one.name):
             if inner.fault:
-                yield inner.name, inner.fault
+                yield inner.name, inner.fault, None
                 continue
             yield from _unpacked(
-                inner.name, lambda inner=inner: member(stream, inner.entry, inner.name), depth + 1, left
+                inner.name, lambda inner=inner: member(stream, inner.entry, inner.name), inner.changed, depth + 1, left
             )
     except Unreadable as error:
-        yield name, error.args[0]
+        yield name, error.args[0], None
 
 
 # --------------------------------------------------------------------------------------------------------------- names

@@ -8,8 +8,9 @@ does not cover: what the code does once it runs; that is the sandbox's.
 import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import islice
 
@@ -46,11 +47,15 @@ class Definition:
     rank: tuple[int, ...]
     several: bool = False  # whether the notebook has more of them
     remarks: tuple[Text, ...] = ()
+    cells: tuple[int, ...] = ()  # the numbers of those that the text comes from
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """What a file holds. title, student and variant are as its metadata claim."""
+    """What a file holds. title, student and variant are as its metadata claim.
+
+    texts: name -> what stands in the text cell of that name. changed: when the file was last, where that is known.
+    """
 
     name: str
     cells: tuple[Cell, ...] = ()
@@ -58,6 +63,8 @@ class Notebook:
     student: str = ""
     variant: int | None = None
     remarks: tuple[Text, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    changed: datetime | None = None
 
     @cached_property
     def _code(self) -> tuple[list[Statement], dict[int, SyntaxError]]:
@@ -100,16 +107,20 @@ class Notebook:
             return broken
         several = sum(statements[i].kind in ("definition", "stub") for i in places) > 1
         try:
-            return Definition(slice_of(name, best, statements), rank(best)[:2], several)
+            text, places = slice_of(name, best, statements)
+            numbers = tuple(self.cells[place].number for place in places)
+            return Definition(text, rank(best)[:2], several, cells=numbers)
         except SyntaxError as error:
-            return Definition(statements[best].text + "\n", rank(best)[:2], several, (too_much(name, error),))
+            text, number = statements[best].text + "\n", self.cells[statements[best].cell].number
+            return Definition(text, rank(best)[:2], several, (too_much(name, error),), (number,))
 
     def _unparsed(self, name: str, faults: dict[int, SyntaxError]) -> Definition | None:
         """Return the last cell about `name` that cannot be parsed, as it is: running it will say what is wrong."""
         about = re.compile(rf"^[ \t]*(?:(?:async\s+)?def\s+{name}\b|{name}\s*=[^=])", re.MULTILINE)
         for place in reversed(faults):
             if about.search(self.cells[place].source) or self.cells[place].grade_id == name:
-                return Definition(self.cells[place].source, (BROKEN, self.cells[place].grade_id == name))
+                cell = self.cells[place]
+                return Definition(cell.source, (BROKEN, cell.grade_id == name), cells=(cell.number,))
         return None
 
     def faults(self) -> list[Text]:
@@ -169,7 +180,7 @@ def read_notebook(content: bytes, name: str) -> Notebook:
         what = "too deeply nested" if isinstance(error, RecursionError) else shown(str(error))
         return _nothing(name, f"this is no Jupyter notebook ({what}); open it in Jupyter and save it again",
                         f"這不是 Jupyter 筆記本（{what}）；請用 Jupyter 開啟後重新儲存")  # fmt: skip
-    cells, skipped = _cells_of(data)
+    cells, texts, skipped = _cells_of(data)
     if skipped:
         remarks += (Text(f"{shown(name)}: {skipped} damaged cells were left out",
                          f"{shown(name)}：略過 {skipped} 個損壞的儲存格"),)  # fmt: skip
@@ -182,6 +193,7 @@ def read_notebook(content: bytes, name: str) -> Notebook:
         student if isinstance(student, str) and len(student) < 100 and sound(student) else "",
         variant if type(variant) is int and 0 <= variant < 2**33 else None,
         remarks,
+        texts,
     )
 
 
@@ -221,23 +233,27 @@ def _cells_of_python(text: str) -> Iterator[Cell]:
         yield Cell(number, _sound(source), (found["id"] or found["exercise"]) if found else "")
 
 
-def _cells_of(data: dict) -> tuple[list[Cell], int]:
-    """Return the code cells of a notebook as read from JSON, and how many entries were no cells."""
+def _cells_of(data: dict) -> tuple[list[Cell], dict[str, str], int]:
+    """Return the code cells of a notebook as read from JSON, the named text cells, and how many were no cells."""
     rows = _list(data.get("cells"))
     for sheet in _list(data.get("worksheets")):  # format 3
         rows += _list(_entry({"": sheet}, "").get("cells"))
-    cells, skipped = [], max(0, len(rows) - MOST_CELLS)
+    cells, texts, skipped = [], {}, max(0, len(rows) - MOST_CELLS)
     for number, row in enumerate(rows[:MOST_CELLS], start=1):
         source = row.get("source", row.get("input", "")) if isinstance(row, dict) else None
         if isinstance(source, list):
             source = "".join(line for line in source if isinstance(line, str))
         if not isinstance(source, str) or len(source) > LONGEST_CELL:
             skipped += 1
-        elif row.get("cell_type", "code") == "code":
-            grade_id = _entry(_entry(row, "metadata"), "nbgrader").get("grade_id")
-            source = _sound(_one_line_end(source))
-            cells.append(Cell(number, source, grade_id if isinstance(grade_id, str) else ""))
-    return cells, skipped
+            continue
+        grade_id = _entry(_entry(row, "metadata"), "nbgrader").get("grade_id")
+        grade_id = grade_id if isinstance(grade_id, str) else ""
+        source = _sound(_one_line_end(source))
+        if row.get("cell_type", "code") == "code":
+            cells.append(Cell(number, source, grade_id))
+        elif re.fullmatch(r"[\w-]{1,60}", grade_id):
+            texts[grade_id] = source
+    return cells, texts, skipped
 
 
 def _entry(data: dict, key: str) -> dict:

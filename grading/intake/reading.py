@@ -236,6 +236,9 @@ def _submission_data(read: Submission) -> dict:
         "variant": read.variant,
         "remarks": read.remarks,
         "digest": read.digest,
+        "asks": dict(read.asks),
+        "texts": dict(read.texts),
+        "cells": dict(read.cells),
     }
 
 
@@ -251,6 +254,9 @@ def _submission_from(data: dict, found: Found) -> Submission:
         variant=data["variant"],
         remarks=tuple(Text(*remark) for remark in data["remarks"]),
         digest=data["digest"],
+        asks={name: Text(*why) for name, why in data["asks"].items()},
+        texts=data["texts"],
+        cells={name: tuple(its) for name, its in data["cells"].items()},
     )
 
 

@@ -62,8 +62,9 @@ def statements_of(source: str) -> list[Statement]:
         raise SyntaxError("too deeply nested") from None
 
 
-def slice_of(name: str, index: int, statements: Sequence[Statement]) -> str:
-    """Return the statements that the definition statements[index] of `name` depends on, and itself, as one text.
+def slice_of(name: str, index: int, statements: Sequence[Statement]) -> tuple[str, list[int]]:
+    """Return the statements that the definition statements[index] of `name` depends on, and itself, as one text; and
+    the cells that they come from.
 
     They are in the notebook's order, except that one needed to run another comes before it. SyntaxError where there is
     too much to follow.
@@ -116,7 +117,7 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> str:
         ordered = None
     if ordered is None or sum(len(statement.text) for statement in ordered) > LONGEST:
         raise SyntaxError(f"{name} depends on too much of the notebook")
-    return _joined(ordered)
+    return _joined(ordered), sorted({statement.cell for statement in ordered})
 
 
 def _reaching(name: str, places: Sequence[int], end: int, statements: Sequence[Statement]) -> list[int]:

@@ -4,12 +4,13 @@ What a student did is never an error: it is told in a remark. UserError is for t
 """
 
 import hashlib
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ..platforms.layouts import HANDED_IN, METADATA, Owner, owner_of, read_metadata, safe, unique, wrapper
+from ..platforms.layouts import HANDED_IN, METADATA, Owner, in_sections, owner_of, read_metadata, safe, unique, wrapper
 from ..platforms.roster import NO_ROSTER, Roster
 from ..words import Text
 from .answers import merge
@@ -18,6 +19,8 @@ from .notebook import BROKEN, Notebook, definitions, read_notebook, shown
 from .submission import Submission
 
 MOST_REMARKS = 30
+LONGEST_TEXT = 20_000  # characters of an answer in words
+AUTOSAVED = re.compile(r"(^|/)\.ipynb_checkpoints/")
 MOST_CODE = 2_000_000  # characters in all cells of a student, and a hundred for each line: seconds of parsing
 NOTHING = Text("nothing was handed in", "沒有繳交")
 
@@ -33,14 +36,24 @@ class Found:
     files: tuple[File, ...] = ()
     remarks: tuple[Text, ...] = ()
     platform_id: str = ""  # Canvas's own number, where the download says it
+    handle: str = ""  # how the names of files begin that the platform takes back
+    tries: int = 0  # how often it was handed in, where the download says so
 
 
 @dataclass(frozen=True)
 class Intake:
-    """All submissions of a download in the order of their ids; remarks: on what belongs to nobody."""
+    """All submissions of a download in the order of their ids; remarks: on what belongs to nobody.
+
+    strangers: who handed in and is nobody on the roster.
+    """
 
     submissions: tuple[Found, ...]
     remarks: tuple[Text, ...] = ()
+    strangers: tuple[str, ...] = ()
+
+    @property
+    def handed_in(self) -> int:
+        return sum(bool(found.files) for found in self.submissions)
 
 
 def find_submissions(path: str | Path, roster: Roster = NO_ROSTER) -> Intake:
@@ -50,8 +63,7 @@ def find_submissions(path: str | Path, roster: Roster = NO_ROSTER) -> Intake:
     """
     path = Path(path)
     files = files_at(path)
-    top = wrapper([file.name for file in files], roster.ids)
-    files = [replace(file, name=file.name[len(top) :]) for file in files]
+    files = _below_wrappers(files, roster.ids)
     remarks: list[Text] = []
     attempts = _attempts(files, path.stem, roster.ids, remarks)
     people: dict[tuple[bool, str], list[tuple[Owner, list[File]]]] = {}
@@ -62,27 +74,59 @@ def find_submissions(path: str | Path, roster: Roster = NO_ROSTER) -> Intake:
     students = _students([owner for (owner, _), _ in newest], roster)
     own = {owner.id for (owner, _), _ in newest if safe(owner.id) == owner.id}  # nobody else may come to have it
     found: dict[str, Found] = {}
-    for ((owner, its), older), student in zip(newest, students, strict=True):
+    pairs = list(zip(newest, students, strict=True))
+    for ((owner, its), older), student in pairs:
         if student is None and roster:
             remarks.append(_stranger(owner))
         student = student or unique(safe(owner.id), [*found, *roster.students, *(own - {owner.id})])
         found[student] = _found(student, owner, its, [older] if older else [])
+    for partners in roster.groups.values():
+        found |= _shared(partners, found)
     for id in roster.students:
         found.setdefault(id, Found(id, remarks=(NOTHING,)))
-    return Intake(tuple(found[student] for student in sorted(found)), tuple(remarks))
+    strangers = tuple(shown(f"{owner.id} {owner.name}".strip()) for ((owner, _), _), who in pairs if who is None)
+    return Intake(tuple(found[id] for id in sorted(found)), tuple(remarks), strangers if roster else ())
+
+
+def _below_wrappers(files: list[File], ids: Container[str]) -> list[File]:
+    """Return the files named below the folders that hold the class: one in another, or one for each section."""
+    while True:
+        names = [file.name for file in files]
+        if top := wrapper(names, ids):
+            files = [replace(file, name=file.name[len(top) :]) for file in files]
+        elif in_sections(names, ids):
+            files = [replace(file, name=file.name.partition("/")[2]) for file in files]
+        else:
+            return files
+
+
+def _shared(partners: Sequence[str], found: Mapping[str, Found]) -> dict[str, Found]:
+    """Return what a group's members who handed in nothing themselves have by what a partner handed in, the newest."""
+    theirs = [found[student] for student in partners if student in found]
+    if not theirs or len(theirs) == len(partners):
+        return {}
+    one = max(theirs, key=lambda its: (its.submitted.timestamp() if its.submitted else 0.0, its.student))
+    remark = Text(f"handed in by {one.student} for your group", f"由同組的 {one.student} 繳交")
+    return {
+        student: replace(one, student=student, name="", remarks=(*one.remarks, remark), platform_id="", handle="")
+        for student in partners
+        if student not in found
+    }
 
 
 def _known(owner: Owner, roster: Roster) -> str | None:
-    """Return who on the roster has this very id; Canvas's numbers may be the student numbers of others."""
-    if owner.platform_id and roster.of_canvas:
-        return roster.of_canvas.get(owner.platform_id)
+    """Return who on the roster has this very id; a platform's own numbers may be the student numbers of others."""
+    for number, of_platform in ((owner.platform_id, roster.of_canvas), (owner.moodle_id, roster.of_moodle)):
+        if number and of_platform:
+            return of_platform.get(number)
     return roster.ids.get(owner.id.casefold())
 
 
 def _students(owners: Sequence[Owner], roster: Roster) -> list[str | None]:
     """Return who on the roster each owner is: who has this very id, else the only one whose name has it."""
     exact = [_known(owner, roster) for owner in owners]
-    names = [() if owner.platform_id and roster.of_canvas else owner.others for owner in owners]
+    numbered = [(one.platform_id and roster.of_canvas) or (one.moodle_id and roster.of_moodle) for one in owners]
+    names = [() if by_number else owner.others for by_number, owner in zip(numbered, owners, strict=True)]
     other = [next((roster.ids[key.casefold()] for key in its if key.casefold() in roster.ids), None) for its in names]
     return [
         own or (it if it not in exact and other.count(it) == 1 else None) for own, it in zip(exact, other, strict=True)
@@ -102,7 +146,7 @@ def _attempts(
                 remarks.append(error.args[0])
     together: dict[tuple[str, str], tuple[Owner, list[File]]] = {}
     for file in files:
-        if file.name == METADATA:
+        if file.name == METADATA or file.name.startswith(".ipynb_checkpoints/"):
             continue
         first, _, rest = file.name.partition("/")
         owner, below = owner_of(file.name, here)
@@ -115,7 +159,8 @@ def _attempts(
             owners = [owner]
         for its in owners:
             _, kept = together.setdefault((its.id.casefold(), its.attempt), (its, []))
-            kept.append(replace(file, name=below))
+            numbered = its.handle and not its.moodle_id  # by the platform, in the order of time; zipped later
+            kept.append(replace(file, name=below, changed=None if numbered else file.changed))
     return list(together.values())
 
 
@@ -139,8 +184,25 @@ def _newest(attempts: list[tuple[Owner, list[File]]]) -> tuple[tuple[Owner, list
 
 
 def _found(student: str, owner: Owner, files: list[File], remarks: list[Text]) -> Found:
-    name = shown(owner.name)
-    return Found(student, name, owner.submitted, owner.late, tuple(files), tuple(remarks), owner.platform_id)
+    again = [re.search(r"-(\d{1,2})\.\w+$", file.name) for file in files if owner.platform_id]  # as Canvas names them
+    tries = 1 + max((int(number[1]) for number in again if number), default=0) if owner.platform_id else 0
+    return Found(
+        student,
+        shown(owner.name),
+        owner.submitted,
+        owner.late,
+        tuple(_without_autosaved(files)),
+        tuple(remarks),
+        owner.platform_id,
+        owner.handle,
+        tries,
+    )
+
+
+def _without_autosaved(files: Sequence[File]) -> list[File]:
+    """Return the files without what Jupyter saves by itself, unless there is no other notebook."""
+    own = [file for file in files if not AUTOSAVED.search(file.name)]
+    return own if any(file.name.lower().endswith(HANDED_IN) for file in own) else list(files)
 
 
 def _stranger(owner: Owner) -> Text:
@@ -177,30 +239,39 @@ def read_submission(
     digest = hashlib.sha256()
     left_out: list[str] = []
     for file in found.files:
-        for name, content in unpacked(file):
+        for name, content, changed in unpacked(file):
             digest.update(f"{name}\0".encode())
             if isinstance(content, Text):
                 remarks.append(content)
             else:
                 digest.update(hashlib.sha256(content).digest())
                 if name.lower().endswith((".ipynb", ".py")):
-                    notebooks.append(read_notebook(content, name))
+                    notebooks.append(replace(read_notebook(content, name), changed=changed))
                 elif not name.endswith("manifest.json"):
                     left_out.append(name)
-    notebooks = _not_too_much(notebooks, remarks)
+    notebooks = _by_time(_not_too_much(_saved_by_hand(notebooks, remarks), remarks))
     if found.files and not any(notebook.cells for notebook in notebooks):
         files = ", ".join(shown(name) for name in left_out[:5])
         remarks.append(Text(f"no notebook could be read {files}".strip(), f"沒有可以讀取的筆記本 {files}".strip()))
     sources: dict[str, str] = {}
     answers: dict[str, object] = {}
+    asks: dict[str, Text] = {}
+    texts: dict[str, str] = {}
+    cells: dict[str, tuple[str | int, ...]] = {}
     for name, home in homes.items():
         if candidates := definitions(notebooks, name, home):
-            _, best = candidates[-1]
+            where, best = candidates[-1]
             sources[name] = best.source
+            cells[name] = (shown(where.name), *best.cells)
             remarks += best.remarks
-            if best.several or sum(one.rank[0] > BROKEN for _, one in candidates) > 1:
-                remarks.append(_several(name))
+            meant = [notebook for notebook, one in candidates if one.rank[0] > BROKEN]
+            if best.several or len(meant) > 1:
+                remarks.append(_several(name, where, meant))
+        lost = next((one for one in notebooks if f"def {name}" in one.texts.get(name, "")), None)
+        if lost and (not candidates or candidates[-1][1].rank[0] < BROKEN):
+            asks[name] = _is_text(name, lost)
     for notebook in notebooks:
+        texts |= {name: text[:LONGEST_TEXT] for name, text in notebook.texts.items() if text.strip()}
         remarks += notebook.remarks
         remarks += notebook.faults()
         its, more = notebook.answers()
@@ -222,6 +293,44 @@ def read_submission(
         submitted=found.submitted,
         late=found.late,
         platform_id=found.platform_id,
+        asks=asks,
+        texts=texts,
+        cells=cells,
+    )
+
+
+def _saved_by_hand(notebooks: list[Notebook], remarks: list[Text]) -> list[Notebook]:
+    """Return the notebooks without autosaved copies, or these alone, with a remark, where there is nothing else."""
+    own = [notebook for notebook in notebooks if not AUTOSAVED.search(notebook.name)]
+    if notebooks and not own:
+        name = shown(notebooks[0].name)
+        remarks.append(
+            Text(
+                f"only copies that Jupyter saves by itself were handed in, such as {name}: these are graded",
+                f"只繳交了 Jupyter 自動儲存的副本，例如 {name}；以這些檔案評分",
+            )
+        )
+    return own or notebooks
+
+
+def _by_time(notebooks: list[Notebook]) -> list[Notebook]:
+    """Return the notebooks with the newest last; of those whose time says nothing, the one with the greater number."""
+
+    def key(notebook: Notebook) -> tuple:
+        stem = notebook.name.rpartition(".")[0].casefold()
+        number = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", stem)]
+        return notebook.changed or datetime.min, number
+
+    return sorted(notebooks, key=key)
+
+
+def _is_text(name: str, notebook: Notebook) -> Text:
+    where = shown(notebook.name)
+    return Text(
+        f"the cell of {name} in {where} is text (Markdown) now, so its code is not run: a person looks at it; "
+        'change the cell back to "Code" and hand in again if you still can',
+        f"{where} 中 {name} 的儲存格變成了文字（Markdown），程式沒有執行：會由人工處理；"
+        "若還能繳交，請把儲存格改回「Code」再交一次",
     )
 
 
@@ -251,7 +360,13 @@ OTHER_VARIANT = Text(
 )
 
 
-def _several(name: str) -> Text:
+def _several(name: str, where: Notebook, meant: Sequence[Notebook]) -> Text:
+    if len(files := {notebook.name for notebook in meant}) > 1:
+        of, graded = len(files), shown(where.name)
+        return Text(
+            f"{name} is in {of} notebooks; the newest is graded: {graded}",
+            f"{name} 出現在 {of} 份筆記本中；以最新的一份評分：{graded}",
+        )
     return Text(
         f"{name} is defined more than once; what stands in its own cell counts, else the last one",
         f"{name} 被定義了不只一次；以指定的儲存格為準，否則以最後一個為準",

@@ -31,6 +31,7 @@ class Reply:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     output: str = ""
+    preempted: int = 0  # how often the kernel took the processor away from it
 
 
 _HEADER = re.compile(

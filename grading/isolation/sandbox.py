@@ -88,7 +88,7 @@ class Sandbox:
                     return Reply("not_graded", Text(said, f"尚未評分：評分程序中斷了 {TRIES} 次，這不是你的錯"))
         status, reason, answers = judged(header, message, output, calls, function, self.limits)
         text = plain(output.decode(errors="replace"), self.limits.output_bytes, keep="\n\t")
-        return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text)
+        return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text, header["preempted"])
 
     def close(self) -> None:
         """End every process of the sandbox; the next `run` begins anew."""

@@ -6,7 +6,7 @@ nobody can hand in for somebody else.
 
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 MOODLE = re.compile(r"(?P<name>[^/]+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)", re.DOTALL)
@@ -23,7 +23,8 @@ METADATA = "submission_metadata.yml"
 class Owner:
     """Whom a file belongs to, as the download says it. others: what else may be this person's id in a roster.
 
-    platform_id: Canvas's own number of the student, where the id is no more than that.
+    platform_id: Canvas's own number of the student, where the id is no more than that; moodle_id: Moodle's of the
+    participant. handle: how the names of files begin that the platform takes back for this student.
     """
 
     id: str
@@ -33,6 +34,8 @@ class Owner:
     submitted: datetime | None = None
     attempt: str = ""  # where an id may come several times, each a submission of its own
     platform_id: str = ""
+    moodle_id: str = ""
+    handle: str = ""
 
 
 def owner_of(path: str, here: str) -> tuple[Owner, str]:
@@ -43,12 +46,17 @@ def owner_of(path: str, here: str) -> tuple[Owner, str]:
         its = found.groupdict()
         name = its.get("name", "")
         owner = {
-            MOODLE: lambda: Owner(its["id"], name.strip(), _words(name)),
+            MOODLE: lambda: Owner(its["id"], name.strip(), _words(name), moodle_id=its["id"]),
             NTU_COOL: lambda: Owner(its["id"], name.strip(), (its["user"],)),
             ANONYMOUS: lambda: Owner(its["id"], late=path.startswith("LATE_")),
             CANVAS: lambda: Owner(its["id"], name, (name,), late=its["late"] is not None, platform_id=its["id"]),
         }[found.re]()
-        return owner, its["rest"]
+        handle = path[: found.start("rest")]
+        if found.re is MOODLE:  # flat, as every version of Moodle takes it
+            handle = f"{name}_{its['id']}_assignsubmission_file_"
+        elif number := re.match(r"\d+_", its["rest"]):  # of the file that the feedback belongs to
+            handle += number[0]
+        return replace(owner, handle=handle), its["rest"]
     first, _, rest = path.partition("/")
     if rest:
         return Owner(first, others=_words(first), attempt="folder"), rest
@@ -79,13 +87,31 @@ def wrapper(paths: Iterable[str], ids: Container[str] = ()) -> str:
     whose = owner_of(paths[0], "")[0]
     if top.casefold() in ids or whose.attempt != "folder":
         return ""
-    known = any(p == METADATA or owner_of(p, "")[0].name for p in below)
-    known |= any(re.split(r"[/.]", p)[0].casefold() in ids for p in below)
+    known = any(_says_whose(path, ids) for path in below) or bool(wrapper(below, ids)) or in_sections(below, ids)
     loose = [p for p in below if "/" not in p]
     n_folders = len({p.partition("/")[0] for p in below if "/" in p})
     several = n_folders > 1 or any(p.lower().endswith(HANDED_IN) for p in loose)
     several &= len(below) > 1 and not any(OF_THE_HOMEWORK.fullmatch(p) for p in loose)
     return f"{top}/" if known or several else ""
+
+
+def in_sections(paths: Iterable[str], ids: Container[str] = ()) -> bool:
+    """Tell whether the folders on top are sections of the class: nobody's, and in each all files say whose they are.
+
+    All of them, for a student may put anything into a folder of their own.
+    """
+    paths = list(paths)
+    tops = {path.partition("/")[0] for path in paths}
+    if not paths or not all("/" in path for path in paths) or any(_says_whose(f"{top}/x", ids) for top in tops):
+        return False
+    return len(tops) > 1 and all(_says_whose(path.partition("/")[2], ids) for path in paths)
+
+
+def _says_whose(path: str, ids: Container[str]) -> bool:
+    """Tell whether a platform wrote a path's first part, or it has an id of the roster as a folder or file."""
+    first = path.partition("/")[0]
+    words = [first, first.rpartition(".")[0], *_words(first)]
+    return path == METADATA or bool(owner_of(path, "")[0].name) or any(word.casefold() in ids for word in words)
 
 
 # ---------------------------------------------------------------------------------------------------------- Gradescope

@@ -51,7 +51,11 @@ class Concern:
 
 
 def items(results: Sequence[Result], part: str) -> list[Item]:
-    """Return the "exercises" or the "questions" in the order of the course; discrimination is over both together."""
+    """Return the "exercises" or the "questions" in the order of the course; discrimination is over both together.
+
+    Who handed in nothing counts in none of the numbers.
+    """
+    results = [result for result in results if result.handed_in]
     everything = [
         {**{row.exercise: row for row in result.exercises}, **{row.question: row for row in result.questions}}
         for result in results
@@ -95,14 +99,14 @@ def mistakes(results: Sequence[Result]) -> list[Mistake]:
 
 
 def histogram(results: Sequence[Result], bins: int = 20) -> list[int]:
-    """Return how many students have each twentieth of the points; full points count to the last."""
-    shares = [result.points / result.out_of for result in results if result.out_of > 0]
+    """Return how many of those who handed in have each twentieth of the points; full points count to the last."""
+    shares = [result.points / result.out_of for result in results if result.out_of > 0 and result.handed_in]
     return np.histogram(np.clip(shares, 0, 1), bins, (0, 1))[0].tolist()
 
 
 def summary(results: Sequence[Result]) -> dict[str, float]:
-    """Return mean, median, quartiles and spread of the scores, as shares of the points."""
-    shares = np.array([result.points / result.out_of for result in results if result.out_of > 0])
+    """Return mean, median, quartiles and spread of the scores of those who handed in, as shares of the points."""
+    shares = np.array([one.points / one.out_of for one in results if one.out_of > 0 and one.handed_in])
     if not len(shares):
         return {}
     low, median, high = np.percentile(shares, [25, 50, 75])

@@ -181,7 +181,7 @@ class Batch:
 
 def key_of(submission: Submission, fingerprint: str) -> str:
     """Return a hash of all that decides a result; two submissions with the same key have the same result."""
-    read = {"sources", "answers"}  # both follow from the digest, and answers may be any literal
+    read = {"sources", "answers", "asks", "texts", "cells"}  # all follow from the digest; answers may be any literal
     about = [getattr(submission, part.name) for part in fields(submission) if part.name not in read]
     return hashlib.sha256(json.dumps([fingerprint, about], sort_keys=True, default=str).encode()).hexdigest()
 

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from ..isolation.sandbox import Reply, Sandbox
 
 NOT_THERE = Text("there is no such function in what was handed in", "繳交的檔案中沒有這個函式")
+STARVED = Text(
+    "not graded yet: the machine that grades was too busy to run your code, twice; this is not your mistake, and the "
+    "next run tries again",
+    "尚未評分：評分的機器兩次都太忙而無法執行你的程式；這不是你的錯，下次執行會再試",
+)
 DIED = ("crashed", "out_of_memory")
 JUDGING = threading.Lock()  # plans and references draw from torch's global random state, which all threads share
 DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do not show in the files
@@ -50,6 +55,12 @@ def grade_exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox
 
 def completed(submission: Submission, course: Course, exercises: tuple[Graded, ...]) -> Result:
     """Return the result with the questions added and the points for lateness taken off."""
+    exercises = tuple(
+        replace(part, status="not_graded", points=0.0, reason=submission.asks[part.exercise])
+        if part.exercise in submission.asks
+        else part
+        for part in exercises
+    )
     result = Result(
         submission.student,
         submission.name,
@@ -126,10 +137,26 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
 
 
 def _run(source: str, name: str, calls: Sequence[Call], sandbox: Sandbox) -> Reply:
-    """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor."""
+    """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor.
+
+    What got no processor in both is not graded: a busy machine is no mistake of the student's.
+    """
     reply = sandbox.run(source, name, calls)
-    starved = reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
-    return sandbox.run(source, name, calls) if reply.status in DIED or starved else reply
+    if reply.status in DIED or idle(reply):
+        before, reply = reply, sandbox.run(source, name, calls)
+        if starved(before) and starved(reply):
+            return replace(reply, status="not_graded", reason=STARVED)
+    return reply
+
+
+def idle(reply: Reply) -> bool:
+    """Tell whether code ran out of time and computed for less than half of it."""
+    return reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
+
+
+def starved(reply: Reply) -> bool:
+    """Tell whether it was idle because it was kept from the processor, over and over: not because it slept."""
+    return idle(reply) and reply.preempted >= max(20, 20 * reply.cpu_seconds)
 
 
 def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:

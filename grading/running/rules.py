@@ -121,13 +121,18 @@ def late_policy(text: str) -> LatePolicy:
 
 
 def due_date(text: str) -> datetime | None:
-    """Read "2026-12-01T23:59+08:00"; the zone must be there: the machine that grades may live in another."""
+    """Read "2026-12-01T23:59+08:00"; a date alone is the end of that day where this machine is.
+
+    With a time the zone must be there: the machine that grades may live in another.
+    """
     if not text:
         return None
     try:
         due = datetime.fromisoformat(text)
     except ValueError:
         due = None
+    if due is not None and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text):
+        due = due.replace(hour=23, minute=59, second=59).astimezone()
     if due is None or due.tzinfo is None:
         raise UserError(f'--due must be a date, time and zone such as "2026-12-01T23:59+08:00", got "{text}"')
     return due

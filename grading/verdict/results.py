@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from ..intake.submission import NOTHING_AT_ALL
 from ..words import Text
 
 Status = Literal["passed", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
@@ -60,6 +61,11 @@ class Result:
     deducted: float = 0.0
     digest: str = ""
     platform_id: str = ""
+
+    @property
+    def handed_in(self) -> bool:
+        """Whether there was any file: who handed in nothing is no part of what the class found hard."""
+        return self.digest != NOTHING_AT_ALL
 
     @property
     def points(self) -> float:

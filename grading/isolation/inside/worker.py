@@ -178,6 +178,7 @@ class Monitor:
             "cut": cut or len(kept[reply[0]]) > self.limits.reply_bytes,
             "seconds": seconds,
             "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "preempted": usage.ru_nivcsw,
         }
         return header, [bytes(kept[fd][: most[fd]]) for fd in (reply[0], output[0])]
 

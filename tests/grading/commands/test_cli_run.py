@@ -100,6 +100,38 @@ def test_what_is_nobodys_stands_on_the_page_and_stays_there(capsys):
         assert files("out") == before
 
 
+def test_a_second_smaller_download_takes_nothing_from_the_others(capsys):
+    run = ["--out", "out", "--roster", "roster.csv", "--i-trust-these-submissions", *ONLY]
+    assert main(["run", "handed", *run]) == 0
+    before = results("out")
+    Path("late").mkdir()
+    Path("late/b02.py").write_text(RIGHT)
+    capsys.readouterr()
+    assert main(["run", "late", *run]) == 0
+    assert "not in this download, kept as they were: b01, b03\n" in capsys.readouterr().out
+    after = results("out")
+    assert {student for student in after if after[student] != before[student]} == {"b02"}
+    assert main(["audit", "out"]) == 0
+
+
+def test_a_class_that_nobody_is_known_of_stops_before_a_zero_is_written(capsys):
+    Path("moodle").mkdir()
+    for i, name in enumerate(("王小明", "陳怡君")):
+        Path(f"moodle/{name}_88000{i}_assignsubmission_file").mkdir()
+        Path(f"moodle/{name}_88000{i}_assignsubmission_file/a.py").write_text(RIGHT)
+    run = ["run", "moodle", "--out", "out", "--i-trust-these-submissions", *ONLY]
+    assert main([*run, "--roster", "roster.csv"]) == 2
+    said = capsys.readouterr().err
+    assert "2 of 2 are not on it, such as 880000 王小明" in said
+    assert "grading worksheet" in said
+    assert not Path("out").exists()
+    rows = "".join(f"Participant 88000{i},x{i},b0{i + 1}@x.tw\n" for i in range(2))
+    Path("worksheet.csv").write_text(f"Identifier,Full name,Email address\n{rows}")
+    assert main([*run, "--roster", "roster.csv", "--roster", "worksheet.csv"]) == 0
+    assert {s for s, row in results("out").items() if row["points"]} == {"b01", "b02"}
+    assert "b01,b01@x.tw,2.0" in Path("out/gradebook_moodle.csv").read_text(encoding="utf-8-sig")
+
+
 def test_trusted_submissions_say_so_in_every_result():
     assert main(["run", "handed", "--out", "out", "--i-trust-these-submissions", "--seed", "5", *ONLY]) == 0
     tiers = {part["isolation"] for row in results("out").values() for part in row["exercises"]}

@@ -15,7 +15,7 @@ def sliced(*cells: str, name: str = "f", at: int = -1) -> str:
     """Return the slice of a function, of its definition number `at`."""
     statements = [replace(s, cell=i) for i, cell in enumerate(cells) for s in statements_of(python_of(cell))]
     places = [i for i, s in enumerate(statements) if name in s.binds and s.kind == "definition"]
-    return slice_of(name, places[at], statements)
+    return slice_of(name, places[at], statements)[0]
 
 
 def lines(*cells: str, **options) -> list[str]:

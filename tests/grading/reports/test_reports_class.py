@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from grading.intake.submission import NOTHING_AT_ALL
 from grading.reports.class_page import class_data, class_page
 from grading.reports.similarity import REFERENCE, released, suspicious_pairs
 from grading.reports.statistics import concerns, histogram, items, mistakes, summary
@@ -45,6 +46,14 @@ def test_scores_and_misconceptions_and_concerns_are_counted():
     assert summary(rows)["mean"] == 0.2
     assert [(row.name, row.n) for row in mistakes(rows)] == [("signed", 2)]
     assert [(row.kind, row.student) for row in concerns(rows)] == [("not_graded", "s04"), ("crashed", "s03")]
+
+
+def test_who_handed_in_nothing_counts_in_no_number():
+    absent = [replace(student(90 + i, 0, 0, "not_attempted"), digest=NOTHING_AT_ALL) for i in range(12)]
+    for part in ("exercises", "questions"):
+        assert items([*CLASS, *absent], part) == items(CLASS, part)
+    assert summary([*CLASS, *absent]) == summary(CLASS)
+    assert histogram([*CLASS, *absent]) == histogram(CLASS)
 
 
 def test_a_class_sees_who_chose_what():

@@ -87,6 +87,25 @@ def test_who_got_no_processor_beside_a_neighbour_s_threads_gets_another_chance(c
     assert grade(submission(), COURSE, box).exercises[0].status == status
 
 
+@pytest.mark.parametrize(
+    ("preempted", "status"), [(1500, "not_graded"), (3, "timeout")], ids=["kept from the processor", "asleep"]
+)
+def test_two_tries_that_got_no_processor_are_no_timeout_of_the_students(preempted, status):
+    late = Reply("timeout", Text("late", "逾時"), seconds=30.0, cpu_seconds=4.0, preempted=preempted)
+    box = Box(cosine_similarity=late)
+    part = grade(submission(), COURSE, box).exercises[0]
+    assert part.status == status
+    assert [asked[1] for asked in box.asked].count("cosine_similarity") == 2
+    assert ("too busy" in part.reason.en) == (status == "not_graded")
+
+
+def test_a_cell_that_became_text_waits_for_a_person():
+    asks = {"cosine_similarity": Text("it is text now", "變成文字")}
+    result = grade(Submission("b01", sources={"euclidean_distance": "two"}, asks=asks), COURSE, Box())
+    assert [part.status for part in result.exercises] == ["not_graded", "passed"]
+    assert result.exercises[0].reason.en == "it is text now"
+
+
 def test_what_the_grader_lost_is_no_zero_and_not_run_again():
     box = Box(cosine_similarity=Reply("not_graded", Text("lost", "中斷")))
     first, second = grade(submission(), COURSE, box).exercises
@@ -199,7 +218,7 @@ def test_other_late_policies_are_refused(text):
         late_policy(text)
 
 
-@pytest.mark.parametrize("text", ["soon", "2026-12-01", "2026-12-01T23:59"])
+@pytest.mark.parametrize("text", ["soon", "2026-12-41", "2026-12-01T23:59"])
 def test_a_due_date_has_a_zone(text):
     with pytest.raises(UserError, match="--due must be"):
         due_date(text)
@@ -226,3 +245,8 @@ def test_private_seeds_are_three_and_never_the_public_ones():
     for secret in map(str, range(200)):
         assert len(set(private_seeds(secret))) == 3
         assert min(private_seeds(secret)) >= 10**6
+
+
+def test_a_date_alone_is_the_end_of_that_day_here():
+    due = due_date("2027-01-15")
+    assert due.astimezone().replace(tzinfo=None) == datetime(2027, 1, 15, 23, 59, 59)
