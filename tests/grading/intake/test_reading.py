@@ -48,6 +48,7 @@ def test_it_says_what_reading_here_says(reader, tmp_path):
     assert there.sources == here.sources != {}
     assert there.remarks == here.remarks != ()
     assert (there.digest, there.variant, there.student) == (here.digest, 5, "b01")
+    assert (there.asks, there.texts, there.cells) == (here.asks, here.texts, here.cells)
     assert {name: answer for name, answer in there.answers.items() if answer} == {"Q1": "A", "Q2": ["A", "C"]}
     pid = reader._process.pid
     assert reader.read(other, homes_of(["cosine_similarity"])).sources == {"cosine_similarity": F + "\n"}
