@@ -26,10 +26,11 @@ from typing import Literal
 from hw_xai.errors import UserError
 
 from ..words import Text
+from .bytecode import compile_libraries
 from .inside.calls import Call, from_frame, pack_calls, to_frame
 from .inside.confine import Limits
 from .replies import Reply, judged, plain
-from .tiers import ENVIRONMENT, WAYS, Bubblewrap, Process, Unavailable, Unconfined
+from .tiers import ENVIRONMENT, INSIDE, WAYS, Bubblewrap, Process, Unavailable, Unconfined
 
 __all__ = ["Limits", "Reply", "Sandbox"]
 
@@ -46,6 +47,7 @@ class Sandbox:
     """
 
     def __init__(self, tier: Literal["auto"] | Tier = "auto", limits: Limits = Limits()):  # noqa: B008, it is frozen
+        compile_libraries(INSIDE)
         self.limits = limits
         self.why = ""
         self._way = self._template = None

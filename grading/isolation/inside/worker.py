@@ -42,7 +42,6 @@ PRELOADED = """
     torch.autograd.functional torch.distributions torch.func torch.nn.functional torch.nn.utils
     torch.nested._internal.nested_tensor torch.utils.data PIL.Image
 """
-WRITES = "torch._dynamo"  # torch.func.vmap loads it, for some seconds; it wants a folder that a student must not have
 FILE = "your code"
 READY = b"ready"
 
@@ -75,16 +74,11 @@ def main(descriptor: int) -> None:
 
     connection = socket.socket(fileno=descriptor)
     settings, (program,) = from_frame(receive(connection))
-    names = PRELOADED.split()
     if settings["tier"] == "process":
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = sys.path[0]  # the kit's own folder, which goes with the sandbox
-        names.append(WRITES)
-    for name in names:
-        with suppress(ImportError):  # Pillow, for one, may be missing
-            importlib.import_module(name)
+    load()
     torch.set_num_threads(1)
-    layers = torch.nn.Conv2d(1, 2, 3), torch.nn.Softplus(), torch.nn.Flatten(), torch.nn.Linear(72, 2)
-    torch.nn.Sequential(*layers)(torch.zeros(1, 1, 8, 8))  # the first time takes long; not the gradients
+    _first_times()
     if settings["tier"] != "none":
         confine.hide_memory()
     settings["base"] = confine.address_space() if sys.platform == "linux" else 0
@@ -98,6 +92,31 @@ def main(descriptor: int) -> None:
             _as_monitor(connection, settings, program)
         if os.waitpid(pid, 0)[1]:  # it died without an answer: the supervisor starts anew
             return
+
+
+def load() -> None:
+    """Load what students' functions use, among it what torch loads late: with the first optimizer 900 modules more.
+
+    torch's compiler, which comes with it, wants a folder to write into that a student must not have.
+    """
+    import torch
+
+    for name in PRELOADED.split():
+        with suppress(ImportError):  # Pillow, for one, may be missing
+            importlib.import_module(name)
+    one = torch.zeros(2, requires_grad=True)
+    one.grad = torch.zeros(2)  # not by backward: no process forked after it could take a gradient
+    for optimizer in (torch.optim.SGD, torch.optim.Adam):
+        optimizer([one], 0.1).step()
+    torch.func.vmap(torch.sum)(torch.zeros(2, 2))
+
+
+def _first_times() -> None:
+    """Do what takes long the first time; not the gradients of layers, which would start a thread."""
+    import torch
+
+    layers = torch.nn.Conv2d(1, 2, 3), torch.nn.Softplus(), torch.nn.Flatten(), torch.nn.Linear(72, 2)
+    torch.nn.Sequential(*layers)(torch.zeros(1, 1, 8, 8))
 
 
 def _as_monitor(connection: socket.socket, settings: dict, program: bytes) -> NoReturn:
