@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,11 +70,20 @@ def like_inputs(name: str, value: Tensor | float, inputs: Tensor) -> Tensor:
 
 
 def as_target(target: Target, n: int) -> Tensor | None:
-    """Return target as a LongTensor (n,) on the CPU, or None for "what the model predicts"."""
+    """Return target as a LongTensor (n,) on the CPU, or None for "what the model predicts".
+
+    A list or an array of integers does as well, and a single one stands for all rows.
+    """
     if target is None:
         return None
-    if isinstance(target, int) and not isinstance(target, bool):
-        return torch.full((n,), target)
-    if isinstance(target, Tensor) and target.dtype == torch.long and target.shape == (n,):
-        return target.detach().cpu().clone()
+    if isinstance(target, np.ndarray | np.integer | list | tuple):
+        try:
+            whole = np.asarray(target)
+            given = torch.from_numpy(whole.astype(np.int64)) if whole.dtype.kind in "iu" else target
+        except ValueError:  # lists of different lengths
+            given = target
+    else:
+        given = torch.tensor(target) if isinstance(target, int) and not isinstance(target, bool) else target
+    if isinstance(given, Tensor) and given.dtype == torch.long and given.shape in ((), (n,)):
+        return given.detach().cpu().expand(n).clone()
     raise ValueError(f"`target` must be None, an int or a LongTensor of shape ({n},), got {described(target)}")

@@ -1,5 +1,6 @@
 """Layers of a model: found by name or by default, hooked, recorded."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import nearest
 from .arguments import described
+from .lending import borrowed
 from .protocols import Layer, Model
 
 # each with the BatchNorm that belongs to it
@@ -25,7 +27,7 @@ def find_layer(model: Model, layer: Layer) -> nn.Module:
         return names[layer]
     if not isinstance(layer, nn.Module):
         raise ValueError(f"`layer` must be a module of the model or its dotted path, got {described(layer)}")
-    if isinstance(model, nn.Module) and all(module is not layer for module in model.modules()):
+    if isinstance(model, nn.Module) and all(borrowed(module) is not borrowed(layer) for module in model.modules()):
         raise ValueError(f"`layer` must be a module of the model, got another {type(layer).__name__}")
     return layer
 
@@ -41,11 +43,18 @@ def last_convolution(model: Model) -> nn.Module:
 
 @contextmanager
 def hooked(layers: Iterable[nn.Module], hook: Callable[[nn.Module, Tensor], Tensor | None]) -> Iterator[None]:
-    """Call hook(layer, output) after each of the layers; what it returns, if anything, replaces the output."""
+    """Call hook(layer, output) after each of the layers; what it returns, if anything, replaces the output.
+
+    Layers of a model that is lent are listened to in its copy. Passes of other threads are not listened to.
+    """
+    thread = threading.get_ident()
+
+    def listen(layer: nn.Module) -> Callable[[nn.Module, tuple, Tensor], Tensor | None]:
+        return lambda _, args, output: hook(layer, output) if threading.get_ident() == thread else None
+
     with ExitStack() as stack:
         for layer in layers:
-            handle = layer.register_forward_hook(lambda module, _, output: hook(module, output))
-            stack.callback(handle.remove)
+            stack.callback(borrowed(layer).register_forward_hook(listen(layer)).remove)
         yield
 
 
@@ -54,6 +63,7 @@ class Recording(Mapping[str | nn.Module, Tensor]):
 
     def __init__(self, names: dict[nn.Module, str]):
         self._names, self._outputs = names, {}
+        self._thread = threading.get_ident()
 
     def __getitem__(self, layer: str | nn.Module) -> Tensor:
         name = self._names.get(layer, layer)
@@ -77,9 +87,10 @@ class Recording(Mapping[str | nn.Module, Tensor]):
         self._outputs[name] = output
         return output.clone()
 
-    def clear(self, *_: object) -> None:
-        """Forget the pass before."""
-        self._outputs.clear()
+    def begin(self, *_: object) -> None:
+        """Forget the pass before; a pass of another thread is none of ours."""
+        if threading.get_ident() == self._thread:
+            self._outputs.clear()
 
 
 @contextmanager
@@ -89,6 +100,6 @@ def record(model: Model, layers: Sequence[nn.Module]) -> Iterator[Recording]:
     recording = Recording({layer: paths.get(layer, f"layers[{i}]") for i, layer in enumerate(layers)})
     with ExitStack() as stack:
         if isinstance(model, nn.Module):
-            stack.callback(model.register_forward_pre_hook(recording.clear).remove)
+            stack.callback(borrowed(model).register_forward_pre_hook(recording.begin).remove)
         stack.enter_context(hooked(layers, recording.add))
         yield recording

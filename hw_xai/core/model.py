@@ -1,27 +1,67 @@
-"""A model asked for scores and slopes, and given back as it was found: modes, buffers, gradients, random states."""
+"""A model asked for scores and slopes, in one form whatever it returns."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from .arguments import described
+from .lending import borrowed
 from .memory import watched
 from .protocols import Model
-from .randomness import random_states_preserved
 
 
 def scores_of(model: Model, x: Tensor) -> Tensor:
-    """Call the model: (N, ...) -> (N, C), checked."""
-    # its own copy: a model whose first layer works in place must reach neither our tensors nor a leaf with gradient
+    """Call the model, or what stands in for it while it is lent: (N, ...) -> (N, C) in the inputs' dtype, checked.
+
+    A model of another precision gets inputs of its own. Of several outputs the scores are `logits`, or the first
+    floating tensor (N, C) of a tuple or dict.
+    """
     with watched(model, x):
-        scores = model(x.clone())
-    if not isinstance(scores, Tensor) or not scores.is_floating_point() or scores.ndim != 2 or len(scores) != len(x):
-        got = described(scores)
-        raise ValueError(f"`model` must return floating scores of shape (N, C) for N = {len(x)} inputs, got {got}")
-    return scores
+        output = called(borrowed(model), x)
+    return as_scores(output, x)
+
+
+def called(model: Model, x: Tensor) -> object:
+    """Return whatever the model itself makes of x (N, ...)."""
+    dtype = dtype_of(model, x)
+    # its own copy: a model whose first layer works in place must reach neither our tensors nor a leaf with gradient
+    return model(x.clone() if dtype == x.dtype else x.to(dtype))
+
+
+def as_scores(output: object, x: Tensor) -> Tensor:
+    """Return the scores (N, C) in what a model made of x (N, ...)."""
+    scores = next(filter(partial(_are_scores, n=len(x)), _candidates(output)), None)
+    if scores is None:
+        expected = f"floating scores of shape (N, C) for N = {len(x)} inputs"
+        raise ValueError(f"`model` must return {expected}, got {described(output)}")
+    if scores.isnan().any():
+        raise ValueError("`model` must return scores that are numbers, got NaN")
+    return scores.to(x.dtype)
+
+
+def dtype_of(model: Model, x: Tensor) -> torch.dtype:
+    """Return the precision in which a model reads inputs: that of its first parameter, where it has one."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else ()
+    return next((parameter.dtype for parameter in parameters if parameter.is_floating_point()), x.dtype)
+
+
+def _candidates(output: object) -> Iterator[object]:
+    """Yield what may be the scores in what a model returned, the likeliest first."""
+    yield output
+    if not isinstance(output, Tensor):
+        yield getattr(output, "logits", None)
+    if isinstance(output, Mapping):
+        yield output.get("logits")
+        yield from output.values()
+    elif isinstance(output, tuple | list):
+        yield from output
+
+
+def _are_scores(value: object, n: int) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 2 and len(value) == n
 
 
 def resolve_target(scores: Tensor, target: Tensor | None) -> Tensor:
@@ -68,34 +108,3 @@ def graph_nodes(tensor: Tensor) -> Iterator[Node]:
             seen.add(node)
             yield node
             stack.extend(parent for parent, _ in node.next_functions)
-
-
-@contextmanager
-def preserved(model: Model) -> Iterator[None]:
-    """Lend the model in eval mode with frozen parameters, and give it and all global random states back as they were.
-
-    Kept, also after an exception: train/eval flags, requires_grad, buffers, and the random states of torch, numpy
-    and random. A model that is no nn.Module is called as it is: what lies inside a closure cannot be seen from here.
-    """
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    flags = [module.training for module in modules]
-    trainable = [p for module in modules for p in module.parameters(recurse=False) if p.requires_grad]
-    buffers = [(module, dict(module._buffers)) for module in modules if module._buffers]
-    copies = [(b, b._version, b.clone()) for _, held in buffers for b in held.values() if b is not None]
-    with random_states_preserved():
-        try:
-            for module in modules:
-                module.training = False
-            for parameter in trainable:
-                parameter.requires_grad_(False)  # saves the memory and time of gradients that nobody asked for
-            yield
-        finally:
-            for module, flag in zip(modules, flags, strict=True):
-                module.training = flag
-            for parameter in trainable:
-                parameter.requires_grad_(True)
-            for module, held in buffers:
-                module._buffers.update(held)
-            for buffer, version, copy in copies:
-                if buffer._version != version:  # writing only what changed keeps the user's own open graphs valid
-                    buffer.detach().copy_(copy)

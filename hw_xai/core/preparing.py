@@ -1,95 +1,202 @@
 """A model prepared once for many calls: Conv + BatchNorm folded, channels_last.
 
-    with prepared(model, passes=n):
+    with prepared(model, x, passes=n):
         ... scores_of(model, rows)
 
 Plain no_grad, not inference_mode: that saves under 1 % here, and what a model keeps from a call could never be trained
 again.
 """
 
-import copy
 import inspect
+import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import ModuleType
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
+from torch.overrides import TorchFunctionMode
 
 from .layers import CONVOLUTIONS
+from .lending import HOOKS, borrowed, copied, has_hooks, is_private, unwrapped
+from .model import as_scores, called
 from .protocols import Model
 
 WORTH_IT = 12  # passes; preparing a ResNet-18 takes about as long as it then saves in so many
 LAYOUT_DEPENDENT = {"view", "view_as", "as_strided", "stride", "is_contiguous", "data_ptr", "numpy", "storage"}
+SHAPES = {"size", "dim", "ndimension", "numel", "nelement", "__len__", "is_floating_point", "is_complex"}
+TOLERANCE = 1e-3  # of the largest score: rounding in single precision stays far below, another graph far above
+
+
+class Wiring(NamedTuple):
+    """What a forward pass did with convolutions, by the places of the modules in `model.modules()`."""
+
+    convolutions: tuple[tuple[int, int | None], ...]  # each with the BatchNorm that alone gets its output, if any does
+    any_layout: bool  # whether the maps may lie in memory in another order
+
+
+_known: "weakref.WeakKeyDictionary[nn.Module, tuple[object, Wiring | None]]" = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 @contextmanager
-def prepared(model: Model, passes: int) -> Iterator[None]:
-    """Make calls of a module in eval mode faster while inside: the same scores and gradients, to rounding.
+def prepared(model: Model, x: Tensor, passes: int) -> Iterator[None]:
+    """Make calls of a module that is lent faster while inside: the same scores and gradients, to rounding.
 
     Each BatchNorm that gets nothing but the output of one convolution, which goes nowhere else, is folded into it, and
-    weights of convolutions in single precision are laid out channels_last. Nothing of the module is written: its
-    convolutions use copies. Inside, a folded convolution returns what its BatchNorm would: record no convolution there.
-    Where a maximum is tied, as in a picture of one colour, rounding decides which side has the gradient. Does nothing
-    for fewer passes than pay for it, for a model that is no module, that has hooks, or that fx cannot trace.
+    weights of convolutions in single precision are laid out channels_last. What goes where is seen in one pass of the
+    first row of x, and kept for as long as the model lives; where the scores of that row are not the same afterwards,
+    nothing is done. Nothing of the user's module is touched: the copy that is lent uses copies of the weights. Inside,
+    a folded convolution returns what its BatchNorm would: record no convolution there. Where a maximum is tied, as in a
+    picture of one colour, rounding decides which side has the gradient. Does nothing for fewer passes than pay for it,
+    for a model that is no module, that has hooks, or whose forward depends on the data.
     """
+    asked = borrowed(model)
     with ExitStack() as stack:
-        graph = dataflow(model) if passes >= WORTH_IT else None
-        if graph is not None:
-            for module, forward in faster_forwards(model, graph):
-                # on the instance, where it hides the class's own: parameters, hooks and names stay what they are
-                module.__dict__["forward"] = forward
-                stack.callback(module.__dict__.pop, "forward")
+        if passes >= WORTH_IT and is_private(asked) and not any("forward" in m.__dict__ for m in asked.modules()):
+            wiring = wiring_of(model, x)
+            if wiring is not None:
+                apply(wiring, asked, stack)
         yield
 
 
-def dataflow(model: Model) -> fx.Graph | None:
-    """Return what calls what in a module of convolutions in eval mode; None where that cannot be found out safely."""
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    if not any(map(_is_plain_convolution, modules)) or any(map(_has_hooks, [*modules, nn_module])):
+def wiring_of(model: nn.Module, x: Tensor) -> Wiring | None:
+    """Return how a module is wired, seen once and then known; None where that cannot be found out safely."""
+    model = unwrapped(model)
+    shape = tuple((id(module), type(module), "forward" in module.__dict__) for module in model.modules())
+    with _lock:
+        seen, wiring = _known.get(model, (None, None))
+    if seen != shape:
+        wiring = find_wiring(model, x)
+        with _lock:
+            _known[model] = shape, wiring
+    return wiring
+
+
+def find_wiring(model: nn.Module, x: Tensor) -> Wiring | None:
+    """Look at one pass of the first row of x, and ask for its scores once more with the folded convolutions."""
+    modules = list(model.modules())
+    if not any(map(_is_plain_convolution, modules)) or any(map(has_hooks, modules)) or _is_listened_to():
         return None
     try:
         if not all(_keeps_to_itself(kind) for kind in {type(module) for module in modules}):
             return None
-        # tracing runs the forward once, with symbols: on a copy, so that counters and lists do not see them
-        parameters = {id(parameter): parameter for parameter in model.parameters()}
-        return fx.Tracer().trace(_Root(copy.deepcopy(model, parameters)))
-    except Exception:  # control flow that depends on data, attributes that cannot be copied: whatever it is, do without
+        # on a copy with lists of its own, so that counters do not see these passes
+        copies = copied(model, containers=True)
+        if copies is None:
+            return None
+        copy, row = copies[id(model)], x[:1]
+        with torch.no_grad():
+            wiring, scores = observed(copy, row)
+            if wiring is not None:
+                with ExitStack() as stack:
+                    apply(wiring, copy, stack)
+                    again = as_scores(called(copy, row), row)
+                if (again - scores).abs().max() > TOLERANCE * scores.abs().max():
+                    return None
+        return wiring
+    except Exception:  # whatever a forward does not like about being watched: do without
         return None
 
 
-class _Root(nn.Module):
-    """Calls the model as the explainers do, with one argument: others take their defaults in the trace as well."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.model(inputs)
-
-
-def faster_forwards(model: nn.Module, graph: fx.Graph) -> Iterator[tuple[nn.Module, Callable[[Tensor], Tensor]]]:
-    """Yield modules, each with a function that does in its place what it and a BatchNorm behind it do."""
-    calls = [node for node in graph.nodes if node.op == "call_module"]
-    called = {node: model.get_submodule(node.target.removeprefix("model.")) for node in calls}
-    times = Counter(called.values())
-    # .view() of a channels_last tensor can fail
-    any_layout = not any(node.op == "call_method" and node.target in LAYOUT_DEPENDENT for node in graph.nodes)
-    for node, convolution in called.items():
-        if not _is_plain_convolution(convolution) or times[convolution] > 1:
+def observed(model: nn.Module, x: Tensor) -> tuple[Wiring | None, Tensor]:
+    """Run a model that nobody else has, and return how it is wired, with the scores (N, C) of x."""
+    modules = list(model.modules())
+    norms = tuple(CONVOLUTIONS.values())
+    watch = _Uses()
+    with ExitStack() as stack:
+        for place, module in enumerate(modules):
+            if type(module) in CONVOLUTIONS or type(module) in norms:
+                module.__dict__["forward"] = partial(watch.leaf, place, module.forward)
+                stack.callback(module.__dict__.pop, "forward")
+        with watch:
+            output = called(model, x)
+    scores = as_scores(output, x)
+    if watch.reads_values:
+        return None, scores
+    times = Counter(watch.calls)
+    pairs = []
+    for output, place in watch.made.values():
+        convolution, users = modules[place], watch.users[id(output)]
+        if not _is_plain_convolution(convolution) or times[place] > 1:
             continue
+        norm = users[0] if len(users) == 1 else None
+        fits = norm is not None and times[norm] == 1 and _can_fold(modules[norm], convolution)
+        pairs.append((place, norm if fits else None))
+    return Wiring(tuple(pairs), watch.any_layout), scores
+
+
+class _Uses(TorchFunctionMode):
+    """Notes where the outputs of convolutions go. Of this thread only: a mode is no patch."""
+
+    def __init__(self):
+        super().__init__()
+        self.made: dict[int, tuple[Tensor, int]] = {}  # id of an output -> the output, kept alive, and its module
+        self.users: dict[int, list[int | None]] = {}  # ... -> the modules it goes into, None for any other function
+        self.calls: list[int] = []
+        self.inside = self.reads_values = False
+        self.any_layout = True
+
+    def leaf(self, place: int, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Stand in for the forward of a convolution or BatchNorm, whose inside matters to nobody."""
+        self.use(x, place)
+        self.inside = True
+        try:
+            output = forward(x)
+        finally:
+            self.inside = False
+        self.calls.append(place)
+        self.made[id(output)], self.users[id(output)] = (output, place), []
+        return output
+
+    def use(self, value: object, place: int | None) -> None:
+        for tensor in _tensors(value):
+            if id(tensor) in self.users:
+                self.users[id(tensor)].append(place)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        name = getattr(function, "__name__", "")
+        if self.inside or name in SHAPES:
+            return result
+        self.any_layout &= name not in LAYOUT_DEPENDENT
+        if any(True for _ in _tensors(result)):
+            self.use((args, kwargs), None)
+        elif name != "__get__" and any(True for _ in _tensors((args, kwargs))):
+            self.reads_values |= name not in ("stride", "is_contiguous")  # a number, or a yes or no, of the data
+        return result
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def apply(wiring: Wiring, model: nn.Module, stack: ExitStack) -> None:
+    """Let modules of a model that nobody else has do in one what a convolution and its BatchNorm do."""
+    modules = list(model.modules())
+    for place, norm in wiring.convolutions:
+        convolution = modules[place]
         weight, bias = convolution.weight.detach(), convolution.bias
-        norm = called.get(next(iter(node.users))) if len(node.users) == 1 else None
-        if norm is not None and times[norm] == 1 and _can_fold(norm, convolution):
-            weight, bias = folded(convolution, norm)
-            yield norm, _identity
-        if any_layout and weight.ndim == 4 and weight.dtype != torch.float64:  # in double precision it gains nothing
+        if norm is not None:
+            weight, bias = folded(convolution, modules[norm])
+            modules[norm].__dict__["forward"] = _identity
+            stack.callback(modules[norm].__dict__.pop, "forward")
+        if wiring.any_layout and weight.ndim == 4 and weight.dtype != torch.float64:  # in double it gains nothing
             weight = weight.contiguous(memory_format=torch.channels_last)
-        yield convolution, partial(_convolve, convolution, weight, None if bias is None else bias.detach())
+        forward = partial(_convolve, convolution, weight, None if bias is None else bias.detach())
+        convolution.__dict__["forward"] = forward
+        stack.callback(convolution.__dict__.pop, "forward")
 
 
 def folded(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
@@ -104,21 +211,21 @@ def folded(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _is_plain_convolution(module: nn.Module) -> bool:
-    return type(module) in CONVOLUTIONS and not module.training and "forward" not in module.__dict__
+    return type(module) in CONVOLUTIONS and "forward" not in module.__dict__
 
 
 def _can_fold(norm: nn.Module, convolution: nn.Module) -> bool:
-    kind = type(norm) is CONVOLUTIONS[type(convolution)] and not norm.training and "forward" not in norm.__dict__
+    kind = type(norm) is CONVOLUTIONS[type(convolution)] and "forward" not in norm.__dict__
     return kind and norm.running_mean is not None and norm.running_var.dtype == convolution.weight.dtype
 
 
-def _has_hooks(module: nn.Module | ModuleType) -> bool:
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    return any(getattr(module, prefix + kind, None) for kind in kinds for prefix in ("_", "_global_"))
+def _is_listened_to() -> bool:
+    """Whether somebody listens to all modules there are."""
+    return any(getattr(nn_module, f"_global{name}", None) for name in HOOKS)
 
 
 def _keeps_to_itself(kind: type[nn.Module]) -> bool:
-    """Whether a forward uses nothing from outside but functions and classes: no list that a trace could mark."""
+    """Whether a forward uses nothing from outside but functions and classes: no list that a pass could mark."""
     if kind.__module__.startswith("torch."):
         return True
     reached = inspect.getclosurevars(kind.forward)

@@ -30,12 +30,22 @@ def gaussian(like: Tensor, n_samples: int, seed: int) -> Iterator[Tensor]:
 
 @contextmanager
 def random_states_preserved() -> Iterator[None]:
-    """Restore the global random states of torch (CPU and CUDA), numpy and random on leaving."""
+    """Restore the global random states of torch (CPU and CUDA), numpy and random on leaving.
+
+    Only those from which somebody drew: another thread's generator is not wound back for nothing.
+    """
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  the global state is the point
-    with torch.random.fork_rng(devices):
-        try:
-            yield
-        finally:
+    on_cpu, on_devices = torch.get_rng_state(), [torch.cuda.get_rng_state(device) for device in devices]
+    try:
+        yield
+    finally:
+        if not torch.equal(torch.get_rng_state(), on_cpu):
+            torch.set_rng_state(on_cpu)
+        for device, state in zip(devices, on_devices, strict=True):
+            torch.cuda.set_rng_state(state, device)
+        (_, keys, place, *_), (_, before, before_place, *_) = np.random.get_state(), numpy_state  # noqa: NPY002
+        if place != before_place or not np.array_equal(keys, before):
             np.random.set_state(numpy_state)  # noqa: NPY002
+        if random.getstate() != python_state:
             random.setstate(python_state)

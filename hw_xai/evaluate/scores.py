@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..core.lending import lent
 from ..core.preparing import prepared
 from ..core.protocols import Explainer, Model
 from ..explain import completeness_gap
@@ -99,7 +100,8 @@ def shown_blocks(blocks: Sequence[str], n_shown: int = 5) -> list[str]:
 
 def _faithfulness(case: Case, measurements: Measurements, n_steps: int, n_subsets: int) -> None:
     given = case.model, case.inputs, case.importance, case.target
-    with prepared(case.model, 4 * n_steps):  # once for all: by itself none of them is worth it
+    # once for all: by itself none of them is worth it
+    with lent(case.model), prepared(case.model, case.inputs, 4 * n_steps):
         confidence = masked_confidence(*given)
         for place, share in enumerate(SHARES):
             measurements.add(f"average_drop_{share:.0%}".rstrip("%"), confidence.drop[0, place])

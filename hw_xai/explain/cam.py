@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..core.arguments import described
 from ..core.batches import explaining
 from ..core.layers import Recording, find_layer, hooked, last_convolution, record
+from ..core.lending import borrowed
 from ..core.model import resolve_target, score_of_target, scores_of, slope
 from ..core.protocols import Layer, Model, Target
 from .gradients import guided_backprop
@@ -67,7 +68,7 @@ def cam(
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (n, C, H, W) -> (n, 1, H, W)
         features = []
-        keep = head.register_forward_pre_hook(lambda _, args: features.append(args[0]))
+        keep = borrowed(head).register_forward_pre_hook(lambda _, args: features.append(args[0]))
         with keep, record(model, [layer]) as recording:
             scores = scores_of(model, x)
         maps = maps_of(recording, layer, x)  # (n, K, h, w)

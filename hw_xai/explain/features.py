@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..core.arguments import check_count, check_inputs, described
 from ..core.batches import BATCH_SIZE, explaining, progress_bar
 from ..core.layers import Recording, find_layer, hooked, record
-from ..core.model import preserved, scores_of
+from ..core.lending import lent
+from ..core.model import scores_of
 from ..core.protocols import Layer, Model
 
 
@@ -149,7 +150,7 @@ def _passes(
     def run() -> Recording:
         inputs = torch.stack(batch)
         check_inputs(inputs)
-        with torch.no_grad(), preserved(model), record(model, layers) as recording:
+        with torch.no_grad(), lent(model), record(model, layers) as recording:
             scores_of(model, inputs if parameter is None else inputs.to(parameter.device))
         return recording
 

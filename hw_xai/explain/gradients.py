@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..core.arguments import check_amount, check_choice, check_count, described, like_inputs
 from ..core.batches import explaining, weighted_sum
+from ..core.lending import borrowed
 from ..core.model import graph_nodes, known_target, score_of_target, slope
 from ..core.preparing import prepared
 from ..core.protocols import Explainer, Model, Target
@@ -26,7 +27,7 @@ def gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size:
 
     One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
     """
-    with explaining(model, inputs, target, batch_size) as chunks, prepared(model, len(inputs)):
+    with explaining(model, inputs, target, batch_size) as chunks, prepared(model, inputs, len(inputs)):
         return torch.cat([differentiate(model, x, t) for x, t in chunks])
 
 
@@ -75,11 +76,12 @@ def smooth_grad(
         weights = [1 / n_samples] * n_samples
 
         def explained(points: Tensor, target: Tensor) -> Tensor:  # (k·n, ...), (k·n,) -> (k·n, ...)
-            return explain(model, points, target, **({"batch_size": len(points)} if own else {}))
+            return explain(borrowed(model), points, target, **({"batch_size": len(points)} if own else {}))
 
         return weighted_sum(model, explained, noisy, weights, target, batch_size, progress)
 
-    with explaining(model, inputs, target, batch_size) as chunks, prepared(model, n_samples * len(inputs) * own):
+    passes = n_samples * len(inputs) * own
+    with explaining(model, inputs, target, batch_size) as chunks, prepared(model, inputs, passes):
         return torch.cat([smoothed(x, t) for x, t in chunks])
 
 
@@ -114,7 +116,7 @@ def integrated_gradients(
         return total / len(references)
 
     passes = n_steps * len(references) * len(inputs)
-    with explaining(model, inputs, target, batch_size, *references) as chunks, prepared(model, passes):
+    with explaining(model, inputs, target, batch_size, *references) as chunks, prepared(model, inputs, passes):
         return torch.cat([integrated(x, t, *refs) for x, t, *refs in chunks])
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ..core.arguments import as_target, check_choice, check_inputs, described
 from ..core.batches import explaining
 from ..core.layers import hooked
-from ..core.model import preserved, resolve_target, scores_of
+from ..core.lending import lent
+from ..core.model import resolve_target, scores_of
 from ..core.protocols import Layer, Model, Target
 from .cam import enlarged, map_layer, spatial, weighted_sum_of
 from .masked_cam import maps_and_scores
@@ -45,7 +46,7 @@ class LearnedCAM(nn.Module):
     def for_model(cls, model: Model, inputs: Tensor, variant: Variant = "fm", layer: Layer = None) -> "LearnedCAM":
         """Return an untrained attention of the size that the model's layer needs; inputs: any (N, C, H, W) it takes."""
         check_inputs(inputs)
-        with torch.no_grad(), preserved(model):
+        with torch.no_grad(), lent(model):
             maps, scores = maps_and_scores(model, map_layer(model, layer), inputs)
         return cls(maps.shape[1], scores.shape[1], variant).to(maps)
 
@@ -97,7 +98,7 @@ class LearnedCAM(nn.Module):
         """
         check_inputs(inputs)
         layer = map_layer(model, layer)
-        with preserved(model):
+        with lent(model):
             with torch.no_grad():
                 maps, scores = maps_and_scores(model, layer, inputs)
             index = resolve_target(scores, as_target(target, len(inputs)))

@@ -172,7 +172,7 @@ def _fused(
         alive = [(m[varies(m)], a[varies(m)]) for m, a in zip(maps, alphas, strict=True)]
         kept = [m[keep(a / a.max())] for m, a in alive if (a > 0).any()]
         total = x.new_zeros(1, 1, *x.shape[2:])
-        with prepared(model, sum(map(len, kept))):
+        with prepared(model, x, sum(map(len, kept))):
             for place, candidates in enumerate(kept):
                 view = torch.zeros_like(total)  # Σₖ p(x ⊙ mₖ) · mₖ / Σmₖ
                 for masks, p in seen_through(model, x, candidates, stretched, batch_size, progress):
@@ -236,7 +236,7 @@ def _weighted_maps(
         maps, scores = maps_and_scores(model, layer, x)  # (1, K, h, w), (1, C)
 
         def see(maps: Tensor, shape: Callable[[Tensor], Tensor]) -> Tensor:  # (K, h, w) -> (K, C)
-            with prepared(model, len(maps)):
+            with prepared(model, x, len(maps)):
                 seen = seen_through(model, x, maps, shape, batch_size, progress)
                 return torch.cat([x.new_zeros(0, scores.shape[1]), *(p for _, p in seen)])
 

@@ -61,7 +61,7 @@ def occlusion(
 
     with explaining(model, inputs, target, 1) as rows:
         n_windows = window_count(inputs.shape[1:], window, stride)
-        with prepared(model, n_windows * len(inputs)):
+        with prepared(model, inputs, n_windows * len(inputs)):
             return torch.cat([occluded(x, t, f) for (x, t), f in zip(rows, as_fills(fill, inputs), strict=True)])
 
 
@@ -156,7 +156,7 @@ def rise(
                 bar.update(len(masks))
         return total[None] / (n_samples * p)
 
-    with explaining(model, inputs, target, 1) as rows, prepared(model, n_samples * len(inputs)):
+    with explaining(model, inputs, target, 1) as rows, prepared(model, inputs, n_samples * len(inputs)):
         if inputs.ndim != 4:
             raise ValueError(f"`inputs` must be pictures (N, C, H, W), got shape {tuple(inputs.shape)}")
         return torch.cat([averaged(x, t) for x, t in rows])

@@ -110,7 +110,7 @@ def shapley_values(
         hidden_score, score = none_and_all.tolist()
         return ShapleyValues(regions, values.to(x), errors.to(x), score, hidden_score, int(target))
 
-    with explaining(model, inputs, target, 1) as rows, prepared(model, n_samples * len(inputs)):
+    with explaining(model, inputs, target, 1) as rows, prepared(model, inputs, n_samples * len(inputs)):
         regions = as_regions(segments, inputs)  # N × (1, ...)
         fills = [None] * len(inputs) if fill is None else as_fills(fill, inputs)
         return [shared_out(x, t, r, f) for (x, t), r, f in zip(rows, regions, fills, strict=True)]

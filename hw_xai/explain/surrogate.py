@@ -133,7 +133,7 @@ def lime_surrogates(
         score = float(scores[0, index])
         return Surrogate(regions, coefficients, float(intercept), float(r2), float(local_prediction[0]), score, index)
 
-    with explaining(model, inputs, target, 1, *fills) as rows, prepared(model, n_samples * len(inputs)):
+    with explaining(model, inputs, target, 1, *fills) as rows, prepared(model, inputs, n_samples * len(inputs)):
         regions = as_regions(segments, inputs)  # N × (1, ...)
         most = max(int(of_input.max()) + 1 for of_input in regions)
         if n_samples < 10 * most:

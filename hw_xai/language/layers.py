@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from ..core.arguments import check_count
 from ..core.batches import BATCH_SIZE
+from ..core.lending import preserved
 from ..core.memory import even_chunks
-from ..core.model import preserved
 from .bert import Bert
 from .tokens import Encoded, encode
 

@@ -1,5 +1,6 @@
 """A prepared model gives the same scores and gradients; whatever cannot be prepared safely is left alone."""
 
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -7,7 +8,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from hw_xai.core.preparing import dataflow, prepared
+from hw_xai.core import preparing
+from hw_xai.core.lending import borrowed, lent
+from hw_xai.core.model import scores_of
+from hw_xai.core.preparing import find_wiring, prepared
 from hw_xai.explain import gradient, integrated_gradients, smooth_grad
 from hw_xai.vision.networks import Classifier, FoodNet
 
@@ -32,8 +36,16 @@ def seasoned(model: nn.Module) -> nn.Module:
 
 
 def faster(model: nn.Module) -> int:
-    """Return how many modules do something else at the moment."""
-    return sum("forward" in module.__dict__ for module in model.modules())
+    """Return how many modules of what is lent do something else at the moment; of the model itself none ever does."""
+    own = borrowed(model)
+    assert own is model or not any("forward" in module.__dict__ for module in model.modules())
+    return sum("forward" in module.__dict__ for module in own.modules())
+
+
+@contextmanager
+def made_faster(model, x: Tensor, passes: int = 50):
+    with lent(model), prepared(model, x, passes):
+        yield
 
 
 class Net(nn.Module):
@@ -119,10 +131,10 @@ def test_prepared_and_unprepared_agree(kind):
         model, x = seasoned(make()), torch.rand(2, 3, 32, 32, dtype=torch.float64)
     scores, slopes = model(x).detach(), gradient(model, x, 1)
     state = {name: (id(tensor), tensor._version) for name, tensor in model.state_dict(keep_vars=True).items()}
-    with prepared(model, 50):
+    with made_faster(model, x):
         assert faster(model) == n_faster
         with torch.no_grad():
-            close(model(x), scores, rtol=1e-12, atol=1e-12 * scores.abs().max().item())
+            close(scores_of(model, x), scores, rtol=1e-12, atol=1e-12 * scores.abs().max().item())
         close(gradient(model, x, 1), slopes, atol=1e-12 * slopes.abs().max().item())
     assert faster(model) == 0
     assert torch.equal(model(x), scores)
@@ -135,23 +147,24 @@ def test_single_precision_takes_another_layout_and_agrees(kind):
         torch.manual_seed(0)
         model, x = seasoned(NETWORKS[kind][0]()).float(), torch.rand(2, 3, 32, 32)
     scores = model(x).detach()
-    with prepared(model, 50), torch.no_grad():
-        torch.testing.assert_close(model(x), scores, rtol=1e-4, atol=1e-4 * scores.abs().max().item())
+    with made_faster(model, x), torch.no_grad():
+        torch.testing.assert_close(scores_of(model, x), scores, rtol=1e-4, atol=1e-4 * scores.abs().max().item())
     assert integrated_gradients(model, x, 1, n_steps=12).is_contiguous()
 
 
 def test_a_view_of_maps_forbids_the_other_layout():
     model = NETWORKS["shape of the maps"][0]().eval()
-    with prepared(model, 50):
-        assert model(torch.rand(2, 3, 8, 8)).shape == (2, 4)
+    x = torch.rand(2, 3, 8, 8)
+    with made_faster(model, x):
+        assert scores_of(model, x).shape == (2, 4)
 
 
 def test_a_transformer_is_prepared():
     vit = models.VisionTransformer(32, 16, 2, 2, 16, 32, num_classes=5).double().eval()
     x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     scores = vit(x).detach()
-    with prepared(vit, 50):
-        close(vit(x).detach(), scores)
+    with made_faster(vit, x):
+        close(scores_of(vit, x).detach(), scores)
 
 
 @pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
@@ -160,7 +173,7 @@ def test_a_model_with_hooks_is_left_alone_and_its_hooks_run(register):
     x = torch.rand(1, 3, 8, 8, dtype=torch.float64)
     expected = integrated_gradients(model, x, 1)
     getattr(model.first, register)(lambda module, args, *output: seen.append(len(args[0])))
-    with prepared(model, 50):
+    with made_faster(model, x):
         assert faster(model) == 0
     close(integrated_gradients(model, x, 1), expected)
     assert sum(seen) == 50
@@ -173,11 +186,13 @@ def test_full_backward_hooks_keep_working():
     assert len(seen) == 1
 
 
-def test_nothing_is_prepared_for_few_passes_in_training_or_without_a_module():
-    model = seasoned(Net(once))
-    for case, passes in [(model, 1), (model.train(), 50), (lambda x: model(x), 50), (torch.compile, 50)]:
-        with prepared(case, passes):
+def test_nothing_is_prepared_for_few_passes_or_without_a_module():
+    model, x = seasoned(Net(once)), torch.rand(1, 3, 8, 8, dtype=torch.float64)
+    for case, passes in [(model, 1), (lambda x: model(x), 50)]:
+        with made_faster(case, x, passes):
             assert faster(model) == 0
+    with prepared(model, x, 50):  # which is not lent
+        assert faster(model) == 0
 
 
 def test_tracing_leaves_no_marks():
@@ -189,15 +204,15 @@ def test_tracing_leaves_no_marks():
     assert noted.shapes == [10, 10]
     integrated_gradients(marking, x, 1, n_steps=20, batch_size=10)
     assert OUTSIDE == [10, 10]
-    assert dataflow(marking) is None
+    assert find_wiring(marking, x) is None
 
 
 def test_the_model_is_as_before_after_an_exception():
     model, calls = seasoned(Net(once)), []
 
     def failing(m, x):
-        calls.append(faster(m))
-        if len(calls) == 4:
+        calls.append(sum("forward" in module.__dict__ for module in m.modules()))
+        if len(calls) == 5:  # one to see how it is wired, one to see that nothing else comes out
             raise ArithmeticError
         return once(m, x)
 
@@ -211,6 +226,53 @@ def test_the_model_is_as_before_after_an_exception():
 def test_preparing_twice_is_preparing_once():
     model, x = seasoned(Net(once)), torch.rand(1, 3, 8, 8, dtype=torch.float64)
     expected = model(x)
-    with prepared(model, 50), prepared(model, 50):
-        close(model(x), expected)
+    with lent(model), prepared(model, x, 50), prepared(model, x, 50):
+        close(scores_of(model, x), expected)
     assert faster(model) == 0
+
+
+class Fuse(nn.Module):
+    """Asks whether what it has are tensors, as fusion blocks do: of a symbol for one it would think it is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raw = self.conv(x)
+        maps = [one for one in (raw, self.bn(raw).relu()) if isinstance(one, Tensor)]
+        return self.fc(torch.cat([one.mean((2, 3)) for one in maps], 1))
+
+
+def test_the_graph_is_that_of_a_real_pass():
+    model, x = seasoned(Fuse()), torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    with made_faster(model, x):
+        assert faster(model) == 1  # the convolution's layout; its BatchNorm stays
+    explained = integrated_gradients(model, x, 1)
+    close(explained, integrated_gradients(lambda z: model(z), x, 1))
+
+
+class Hidden(torch.autograd.Function):
+    """Adds, out of sight."""
+
+    @staticmethod
+    def forward(ctx, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+def test_a_wrong_graph_is_noticed_by_its_scores():
+    model, x = seasoned(Net(lambda m, x: Hidden.apply(y := m.first(x), m.norm(y)))), torch.rand(1, 3, 8, 8).double()
+    with made_faster(model, x), torch.no_grad():
+        close(scores_of(model, x), model(x))
+
+
+def test_a_model_is_looked_at_once_and_again_when_it_has_changed(monkeypatch):
+    model, x, looks = seasoned(Net(once)), torch.rand(1, 3, 8, 8, dtype=torch.float64), []
+    look = preparing.find_wiring
+    monkeypatch.setattr(preparing, "find_wiring", lambda *given: looks.append(1) or look(*given))
+    for _ in range(3):
+        integrated_gradients(model, x, 1, n_steps=12)
+    assert len(looks) == 1
+    model.norm = nn.Identity()
+    close(integrated_gradients(model, x, 1, n_steps=12), integrated_gradients(lambda z: model(z), x, 1, n_steps=12))
+    assert len(looks) == 2

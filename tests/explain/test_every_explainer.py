@@ -269,8 +269,9 @@ def test_a_model_that_returns_no_scores_is_told(name, small_net, pictures):
     for broken in (
         lambda x: small_net.stem(x),
         lambda x: small_net(x).argmax(dim=1),
-        lambda x: (small_net(x),),
+        lambda x: (small_net(x)[1:],),
         lambda x: small_net(x)[1:],
+        lambda x: {"features": small_net.stem(x)},
     ):
         with pytest.raises(ValueError, match=r"`model` must return floating scores of shape \(N, C\) .*, got a "):
             explain(name, broken, pictures, **layer_options(name, small_net))
