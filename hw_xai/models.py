@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .core.device import device_of
-from .core.model import preserved, scores_of
+from .core.lending import lent
+from .core.model import scores_of
 from .core.protocols import Model
 from .errors import UserError
 from .vision import networks
@@ -92,7 +93,7 @@ def _made_by(path: str, function: str) -> Model:
 def _n_scores(model: Model, name: str, size: int, device: torch.device) -> int:
     """Return C, once the model has shown that it gives scores (1, C) for a picture."""
     try:
-        with preserved(model), torch.no_grad():
+        with lent(model), torch.no_grad():
             return scores_of(model, torch.zeros(1, 3, size, size, device=device)).shape[1]
     except UserError:
         raise
