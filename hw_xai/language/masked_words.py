@@ -1,0 +1,354 @@
+"""Train a masked language model on real text, from a cut of a pretrained one: Devlin et al. 2018, arXiv 1810.04805.
+
+The learning rate rises, stays, and falls only at the very end (Hägele et al. 2024, arXiv 2405.18392): whoever has more
+time raises `steps` and goes on from where the rate still stood, and nothing of the earlier run is lost. Every batch is a
+function of (recipe, step), so a killed run resumes to the same weights.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from ..errors import UserError
+from ..explain.contract import random_states_preserved
+from ..training import check_same_recipe, decay_groups, read_checkpoint, seed_of, write_checkpoint
+from .bert import load_bert
+from .text import Sentence, build_wordpiece, read_corpora, without_runs
+from .warm_start import cut_model, e5_file, read_e5, vectors_for
+
+POSITIONS = 192  # more than a sentence needs: the reader's passages
+CHECKPOINT_EVERY = 250  # steps
+REPORT_EVERY = 500  # steps
+_BLOCK = 64  # batches whose sentences are drawn together and sorted by length, so that little is padding
+
+_BOUNDS = {
+    "vocabulary": (500, 60_000),
+    "steps": (1, 10_000_000),
+    "warmup": (1, 1_000_000),
+    "decay": (0, 1_000_000),
+    "batch_size": (1, 10_000),
+    "max_length": (4, POSITIONS),
+    "lr": (0, 1),
+    "head_lr": (0, 1),
+    "weight_decay": (0, 1),
+    "masked": (0.01, 0.9),
+    "chinese": (0, 1),
+    "everyday": (0, 1),
+    "broad": (0, 1),
+    "narrow": (0, 1),
+    "seed": (0, 2**62),
+}
+
+
+@dataclass(frozen=True)
+class MaskedWordsRecipe:
+    """Everything that decides the weights of the masked language model, apart from the text."""
+
+    start: str = "e5"  # "e5", a name or folder that load_bert knows, or "nothing"
+    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # of e5; from "nothing": as many
+    vocabulary: int = 13_200  # pieces; of a model that is trained on, its own
+    steps: int = 20_000
+    warmup: int = 300  # steps in which the rate rises
+    decay: int = 1200  # steps, the last, in which it falls
+    batch_size: int = 48  # sentences, on average: short ones go more to a batch, long ones fewer
+    max_length: int = 40  # tokens, special ones included
+    lr: float = 4e-4
+    head_lr: float = 1.2e-3  # of the head that guesses words, which is new
+    weight_decay: float = 0.01
+    masked: float = 0.2  # share of the tokens
+    chinese: float = 0.55  # share of the sentences
+    everyday: float = 1.0  # how often a sentence of such a source is drawn
+    broad: float = 0.4
+    narrow: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self):
+        for option in fields(self):
+            low, high = _BOUNDS.get(option.name, (None, None))
+            value = getattr(self, option.name)
+            if low is not None and not low <= value <= high:
+                flag = option.name.replace("_", "-")
+                raise UserError(f"--{flag} must be between {low:g} and {high:g}, got {value:g}")
+        if self.warmup + self.decay > self.steps:
+            raise UserError(f"--steps must be at least warmup and decay together, {self.warmup + self.decay}")
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rates at a step: up in a line, level, down to nothing in a line."""
+        return min((step + 1) / self.warmup, 1.0, (self.steps - step) / (self.decay + 1))
+
+    @property
+    def level_until(self) -> int:
+        """The step at which the rate begins to fall."""
+        return self.steps - self.decay
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+
+
+class MaskedBatches:
+    """The batch of a step: sentences of like length, some tokens of which are masked."""
+
+    def __init__(self, sentences: Sequence[Sentence], tokenizer: Any, recipe: MaskedWordsRecipe):
+        self.recipe, self.tokenizer = recipe, tokenizer
+        self.rows = tokenized(sentences, tokenizer, recipe.max_length)
+        weights = torch.tensor([getattr(recipe, s.kind) for s in sentences], dtype=torch.double)
+        chinese = torch.tensor([s.language == "zh" for s in sentences])
+        for of, share in ((chinese, recipe.chinese), (~chinese, 1 - recipe.chinese)):
+            if weights[of].sum() > 0:
+                weights[of] *= share / weights[of].sum()
+        self.heap = weights.cumsum(0)
+        self._block = lru_cache(maxsize=2)(self._drawn)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        """Return input_ids, attention_mask (N, T), which tokens are masked (N, T), and what they were (M,)."""
+        rows = self._block(step // _BLOCK)[step % _BLOCK]
+        g = torch.Generator().manual_seed(seed_of(self.recipe.seed, step, 2))
+        ids = nn.utils.rnn.pad_sequence(
+            [self.rows[i] for i in rows], batch_first=True, padding_value=self.tokenizer.pad_token_id
+        ).long()
+        asked = (torch.rand(ids.shape, generator=g) < self.recipe.masked) & ordinary(ids, self.tokenizer)
+        return masked_batch(ids, asked, self.tokenizer)
+
+    def _drawn(self, block: int) -> list[list[int]]:
+        """Return the rows of each batch of a block: drawn by weight, sorted by length, about as many tokens in each."""
+        g = torch.Generator().manual_seed(seed_of(self.recipe.seed, block, 1))
+        n = _BLOCK * self.recipe.batch_size
+        at = torch.rand(n, generator=g, dtype=torch.double) * self.heap[-1]
+        drawn = torch.searchsorted(self.heap, at, right=True).clamp(max=len(self.rows) - 1).tolist()
+        drawn.sort(key=lambda i: len(self.rows[i]))
+        sizes = torch.tensor([len(self.rows[i]) for i in drawn], dtype=torch.double).cumsum(0)
+        ends = torch.searchsorted(sizes, sizes[-1] * torch.arange(1, _BLOCK) / _BLOCK).tolist()
+        batches = [drawn[a:b] or drawn[:1] for a, b in zip([0, *ends], [*ends, n], strict=True)]
+        return [batches[i] for i in torch.randperm(_BLOCK, generator=g).tolist()]
+
+
+def tokenized(sentences: Sequence[Sentence], tokenizer: Any, max_length: int) -> list[Tensor]:
+    """Return the token ids of each sentence, special ones included, as int16 or int32, cut to `max_length`."""
+    kind = torch.int16 if len(tokenizer) < 2**15 else torch.int32
+    rows = []
+    for first in range(0, len(sentences), 50_000):
+        texts = [s.text for s in sentences[first : first + 50_000]]
+        found = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+        rows += [torch.tensor(ids, dtype=kind) for ids in found]
+    return rows
+
+
+def ordinary(ids: Tensor, tokenizer: Any) -> Tensor:
+    """Return which tokens are words, characters or marks, neither special nor unknown: bool like `ids`."""
+    return ~torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
+
+
+def masked_batch(ids: Tensor, asked: Tensor, tokenizer: Any) -> dict[str, Tensor]:
+    """Hide the tokens `asked` of ids (N, T): always behind the mask, so that what is in sight need not doubt itself."""
+    return {
+        "input_ids": ids.masked_fill(asked, tokenizer.mask_token_id),
+        "attention_mask": (ids != tokenizer.pad_token_id).long(),
+        "asked": asked,
+        "answers": ids[asked],
+    }
+
+
+def scores_of(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    """Return the scores of the masked tokens alone, (M, V): those of all would take a third of the time."""
+    hidden = model.bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    return model.cls(hidden[batch["asked"]])
+
+
+# ---------------------------------------------------------------------------------------------------------- evaluation
+
+
+@torch.no_grad()
+def one_masked(
+    model: nn.Module, tokenizer: Any, sentences: Sequence[Sentence], seed: int = 0, max_length: int = POSITIONS
+) -> Tensor:
+    """Hide one token of each sentence, any but special and unknown ones; return which the model guesses, bool (N,)."""
+    rows = tokenized(sentences, tokenizer, max_length)
+    right = torch.zeros(len(rows), dtype=torch.bool)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    model.eval()
+    for first in range(0, len(order), 64):
+        some = order[first : first + 64]
+        ids = nn.utils.rnn.pad_sequence(
+            [rows[i] for i in some], batch_first=True, padding_value=tokenizer.pad_token_id
+        ).long()
+        # each sentence its own draw, so that none depends on which others are asked
+        draws = [torch.rand(len(rows[i]), generator=torch.Generator().manual_seed(seed_of(seed, i))) for i in some]
+        draw = nn.utils.rnn.pad_sequence(draws, batch_first=True)
+        draw = draw.masked_fill(~ordinary(ids, tokenizer), -1)
+        asked = torch.zeros_like(ids, dtype=torch.bool).scatter_(1, draw.argmax(1, keepdim=True), True)
+        batch = masked_batch(ids, asked, tokenizer)
+        right[torch.tensor(some)] = scores_of(model, batch).argmax(1) == batch["answers"]
+    return right
+
+
+def held_out_report(model: nn.Module, tokenizer: Any, sentences: Sequence[Sentence]) -> dict[str, float]:
+    """Return for "en" and "zh" the share of sentences of which one masked token is guessed right."""
+    found = {}
+    for language in ("en", "zh"):
+        own = [s for s in sentences if s.language == language]
+        if own:
+            found[language] = one_masked(model, tokenizer, own).float().mean().item()
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------- the run
+
+
+def train_masked_words(
+    recipe: MaskedWordsRecipe, corpora: Iterable[str | Path], out: str | Path, *, progress: bool = True
+) -> Path:
+    """Train on the sentences of `corpora`; return the folder in which `load_bert` finds the model.
+
+    out: `level.pt` is the run before the rate falls, and where a run of more steps goes on; `last.pt` the run after it.
+    """
+    from .train import save
+
+    out = Path(out)
+    kept = without_runs(read_corpora(corpora), measuring_runs())
+    sentences = [s for s in kept if not s.held_out]
+    aside = [s for s in kept if s.held_out]
+    with random_states_preserved():
+        torch.manual_seed(recipe.seed)
+        model, tokenizer = start_of(recipe, sentences, out)
+    batches = MaskedBatches(sentences, tokenizer, recipe)
+    fit(model, tokenizer, batches, recipe, out, aside, progress)
+    return save(model, tokenizer, out / "model")
+
+
+def measuring_runs() -> set[tuple[str, ...]]:
+    """Return runs of words and characters that no sentence of training may hold: our own sentences that measure."""
+    from .corpus import protected_runs, simplified
+
+    runs = protected_runs()
+    return runs | {tuple(map(simplified, run)) for run in runs}
+
+
+def own_words() -> set[str]:
+    """Return the English words and Chinese characters of the kit's own sentences: each is a piece of the vocabulary."""
+    from .corpus import APPLE_SENTENCES, pieces, pronoun_sentences, reading_passages, search_corpus, sense_sets
+
+    texts = [*APPLE_SENTENCES, *(s.text for own in sense_sets().values() for s in own)]
+    texts += [s.text for s in (*pronoun_sentences(), *search_corpus())]
+    texts += [text for e in reading_passages() for text in (e.passage, e.question)]
+    return {piece for text in texts for piece in pieces(text) if not piece.isdecimal()}
+
+
+def start_of(recipe: MaskedWordsRecipe, sentences: Sequence[Sentence], out: Path) -> tuple[nn.Module, Any]:
+    """Return the model before its first step, and its tokenizer, which is built once and kept in `out`."""
+    from transformers import BertConfig, BertForMaskedLM, BertTokenizer
+
+    if recipe.start not in ("e5", "nothing"):
+        start = load_bert(recipe.start)
+        if start.head != "masked-lm":
+            raise UserError(f"{recipe.start} cannot guess masked words: give --start a masked language model")
+        start.model.set_attn_implementation("sdpa")
+        return start.model, start.tokenizer
+    kept = out / "tokenizer"
+    if kept.is_dir():
+        tokenizer = BertTokenizer.from_pretrained(kept)
+    else:
+        tokenizer = build_wordpiece(sentences, recipe.vocabulary, POSITIONS, keep=own_words())
+        tokenizer.save_pretrained(kept)
+    if recipe.start == "e5":
+        whole, old = read_e5(e5_file())
+        words = vectors_for(tokenizer, whole, old)
+        return cut_model(whole, words, recipe.layers, POSITIONS, tokenizer.pad_token_id), tokenizer
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=384,
+        num_hidden_layers=len(recipe.layers),
+        num_attention_heads=12,
+        intermediate_size=1536,
+        max_position_embeddings=POSITIONS,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return BertForMaskedLM(config), tokenizer
+
+
+def fit(
+    model: nn.Module,
+    tokenizer: Any,
+    batches: MaskedBatches,
+    recipe: MaskedWordsRecipe,
+    out: Path,
+    aside: Sequence[Sentence],
+    progress: bool,
+) -> None:
+    """Train in place; go on from what an earlier run of the same recipe left in `out`, be it of fewer steps."""
+    optimizer = _optimizer(model, recipe)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    first = _resume(out, recipe, model, optimizer)
+    losses: list[float] = []
+    with random_states_preserved(), tqdm(total=recipe.steps, initial=first, disable=not progress) as bar:
+        for step in range(first, recipe.steps):
+            model.train()
+            torch.manual_seed(seed_of(recipe.seed, step, 3))
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * recipe.rate(step)
+            batch = batches(step)
+            if not len(batch["answers"]):
+                continue
+            loss = cross_entropy(scores_of(model, batch), batch["answers"])
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            bar.update()
+            losses.append(loss.item())
+            done = step + 1
+            if done % CHECKPOINT_EVERY == 0 or done in (recipe.level_until, recipe.steps):
+                _keep(out, recipe, done, model, optimizer)
+            if done % REPORT_EVERY == 0 or done == recipe.steps:
+                right = held_out_report(model, tokenizer, aside)
+                shares = ", ".join(f"{language} {share:.3f}" for language, share in right.items())
+                bar.write(f"step {done}: loss {sum(losses) / len(losses):.3f}; one masked token right: {shares}")
+                losses.clear()
+    model.eval()
+
+
+def _optimizer(model: nn.Module, recipe: MaskedWordsRecipe) -> torch.optim.Optimizer:
+    """AdamW with a rate of its own for the head that guesses words, but for the vectors, which it shares."""
+    groups = []
+    for part, lr in ((model.bert, recipe.lr), (model.cls.predictions.transform, recipe.head_lr)):
+        groups += [group | {"lr": lr} for group in decay_groups(part, recipe.weight_decay)]
+    groups.append({"params": [model.cls.predictions.bias], "weight_decay": 0.0, "lr": recipe.head_lr})
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+
+
+def _keep(
+    out: Path, recipe: MaskedWordsRecipe, step: int, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    state = {"recipe": asdict(recipe), "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    write_checkpoint(out / ("level.pt" if step <= recipe.level_until else "last.pt"), state)
+
+
+def _resume(out: Path, recipe: MaskedWordsRecipe, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Restore the farthest that an earlier run came which is on the way of this recipe; return the step to go on at."""
+    for place in (out / "last.pt", out / "level.pt"):
+        saved = read_checkpoint(place)
+        if saved is None:
+            continue
+        was, now = dict(saved["recipe"]), asdict(recipe)
+        ends = (was["steps"], was["decay"])
+        if place.name == "last.pt" and ends != (recipe.steps, recipe.decay):
+            continue  # its rate fell elsewhere
+        if place.name == "level.pt":
+            was |= {"steps": recipe.steps, "decay": recipe.decay}
+            if saved["step"] > recipe.level_until:
+                raise UserError(
+                    f"{place} is at step {saved['step']}: give --steps of at least {saved['step'] + recipe.decay}"
+                )
+        check_same_recipe(place, was, now)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        return saved["step"]
+    return 0
