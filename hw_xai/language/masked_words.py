@@ -1,12 +1,12 @@
 """Train a masked language model on real text, from a cut of a pretrained one: Devlin et al. 2018, arXiv 1810.04805.
 
 The learning rate rises, stays, and falls only at the very end (Hägele et al. 2024, arXiv 2405.18392): whoever has more
-time raises `steps` and goes on from where the rate still stood, and nothing of the earlier run is lost. Every batch is a
-function of (recipe, step), so a killed run resumes to the same weights.
+time raises `steps` and goes on from where the rate still stood, and nothing of the earlier run is lost. Every batch is
+a function of (recipe, step), so a killed run resumes to the same weights.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,77 +16,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from ..core.randomness import random_states_preserved
 from ..errors import UserError
-from ..explain.contract import random_states_preserved
-from ..training import check_same_recipe, decay_groups, read_checkpoint, seed_of, write_checkpoint
+from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..training.recipe import POSITIONS, MaskedWordsRecipe
+from ..training.run import decay_groups, seed_of
 from .bert import load_bert
 from .text import Sentence, build_wordpiece, read_corpora, without_runs
 from .warm_start import cut_model, e5_file, read_e5, vectors_for
 
-POSITIONS = 192  # more than a sentence needs: the reader's passages
 CHECKPOINT_EVERY = 250  # steps
 REPORT_EVERY = 500  # steps
 _BLOCK = 64  # batches whose sentences are drawn together and sorted by length, so that little is padding
-
-_BOUNDS = {
-    "vocabulary": (500, 60_000),
-    "steps": (1, 10_000_000),
-    "warmup": (1, 1_000_000),
-    "decay": (0, 1_000_000),
-    "batch_size": (1, 10_000),
-    "max_length": (4, POSITIONS),
-    "lr": (0, 1),
-    "head_lr": (0, 1),
-    "weight_decay": (0, 1),
-    "masked": (0.01, 0.9),
-    "chinese": (0, 1),
-    "everyday": (0, 1),
-    "broad": (0, 1),
-    "narrow": (0, 1),
-    "seed": (0, 2**62),
-}
-
-
-@dataclass(frozen=True)
-class MaskedWordsRecipe:
-    """Everything that decides the weights of the masked language model, apart from the text."""
-
-    start: str = "e5"  # "e5", a name or folder that load_bert knows, or "nothing"
-    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # of e5; from "nothing": as many
-    vocabulary: int = 13_200  # pieces; of a model that is trained on, its own
-    steps: int = 20_000
-    warmup: int = 300  # steps in which the rate rises
-    decay: int = 1200  # steps, the last, in which it falls
-    batch_size: int = 48  # sentences, on average: short ones go more to a batch, long ones fewer
-    max_length: int = 40  # tokens, special ones included
-    lr: float = 4e-4
-    head_lr: float = 1.2e-3  # of the head that guesses words, which is new
-    weight_decay: float = 0.01
-    masked: float = 0.2  # share of the tokens
-    chinese: float = 0.55  # share of the sentences
-    everyday: float = 1.0  # how often a sentence of such a source is drawn
-    broad: float = 0.4
-    narrow: float = 0.5
-    seed: int = 0
-
-    def __post_init__(self):
-        for option in fields(self):
-            low, high = _BOUNDS.get(option.name, (None, None))
-            value = getattr(self, option.name)
-            if low is not None and not low <= value <= high:
-                flag = option.name.replace("_", "-")
-                raise UserError(f"--{flag} must be between {low:g} and {high:g}, got {value:g}")
-        if self.warmup + self.decay > self.steps:
-            raise UserError(f"--steps must be at least warmup and decay together, {self.warmup + self.decay}")
-
-    def rate(self, step: int) -> float:
-        """Return the share of the learning rates at a step: up in a line, level, down to nothing in a line."""
-        return min((step + 1) / self.warmup, 1.0, (self.steps - step) / (self.decay + 1))
-
-    @property
-    def level_until(self) -> int:
-        """The step at which the rate begins to fall."""
-        return self.steps - self.decay
 
 
 # ------------------------------------------------------------------------------------------------------------- batches
@@ -324,9 +265,7 @@ def _optimizer(model: nn.Module, recipe: MaskedWordsRecipe) -> torch.optim.Optim
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def _keep(
-    out: Path, recipe: MaskedWordsRecipe, step: int, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
+def _keep(out: Path, recipe: MaskedWordsRecipe, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     state = {"recipe": asdict(recipe), "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
     write_checkpoint(out / ("level.pt" if step <= recipe.level_until else "last.pt"), state)
 

@@ -59,7 +59,9 @@ def read_corpora(paths: Iterable[str | Path]) -> list[Sentence]:
         for sentence in _read(path):
             found.setdefault(sentence.text, sentence)
         if len(found) == before:
-            raise UserError(f"{path} holds no sentence that was not read before: give .tsv ({', '.join(HEADER)}) or .txt")
+            raise UserError(
+                f"{path} holds no sentence that was not read before: give .tsv ({', '.join(HEADER)}) or .txt"
+            )
     return list(found.values())
 
 
@@ -116,9 +118,7 @@ def without_runs(sentences: Iterable[Sentence], runs: Collection[tuple[str, ...]
 
     def clean(text: str) -> bool:
         words = tuple(pieces(text))
-        return not any(
-            words[i : i + len(run)] == run for i, word in enumerate(words) for run in by_first.get(word, ())
-        )
+        return not any(words[i : i + len(run)] == run for i, word in enumerate(words) for run in by_first.get(word, ()))
 
     return [sentence for sentence in sentences if clean(sentence.text)]
 
@@ -126,13 +126,12 @@ def without_runs(sentences: Iterable[Sentence], runs: Collection[tuple[str, ...]
 # ---------------------------------------------------------------------------------------------------------- vocabulary
 
 
-def build_wordpiece(sentences: Sequence[Sentence], size: int, max_length: int, keep: Collection[str] = ()
-) -> Any:
+def build_wordpiece(sentences: Sequence[Sentence], size: int, max_length: int, keep: Collection[str] = ()) -> Any:
     """Return a lower-casing WordPiece tokenizer of at most `size` pieces.
 
     Every Chinese character and mark that is not very rare is a piece of its own, Traditional and Simplified alike; the
-    rest goes to English words and parts of words. What is in `keep` is a piece in any case. Schuster & Nakajima 2012. Raises UserError when `size` leaves no
-    room for words.
+    rest goes to English words and parts of words (Schuster & Nakajima 2012). What is in `keep` is a piece in any case.
+    Raises UserError when `size` leaves no room for words.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
     from transformers import BertTokenizer
