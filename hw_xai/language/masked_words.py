@@ -6,11 +6,13 @@ a function of (recipe, step), so a killed run resumes to the same weights.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -22,7 +24,7 @@ from ..training.checkpoint import check_same_recipe, read_checkpoint, write_chec
 from ..training.recipe import POSITIONS, MaskedWordsRecipe
 from ..training.run import decay_groups, seed_of
 from .bert import load_bert
-from .text import Sentence, build_wordpiece, read_corpora, without_runs
+from .text import KINDS, Sentence, build_wordpiece, read_corpora, without_runs
 from .warm_start import cut_model, e5_file, read_e5, vectors_for
 
 CHECKPOINT_EVERY = 250  # steps
@@ -33,52 +35,84 @@ _BLOCK = 64  # batches whose sentences are drawn together and sorted by length, 
 # ------------------------------------------------------------------------------------------------------------- batches
 
 
+@dataclass(frozen=True)
+class TokenizedText:
+    """Sentences as one row of token ids, special ones included."""
+
+    ids: Tensor  # of all sentences, one after the other; int16 or int32
+    starts: Tensor  # (N + 1,) where each begins, and the end
+    chinese: Tensor  # (N,) bool
+    kinds: Tensor  # (N,) index of KINDS
+
+    def __len__(self) -> int:
+        return len(self.chinese)
+
+    def row(self, i: int) -> Tensor:
+        """Return the ids of a sentence, (T,) LongTensor."""
+        return self.ids[self.starts[i] : self.starts[i + 1]].long()
+
+
+def tokenized(sentences: Sequence[Sentence], tokenizer: Any, max_length: int) -> TokenizedText:
+    """Cut sentences into tokens, special ones included, at most `max_length` of them."""
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    plain = tokenizer.backend_tokenizer  # of a million sentences, transformers' own wrapper takes minutes
+    plain.no_truncation()
+    kind = "int16" if len(tokenizer) < 2**15 else "int32"
+    parts, lengths = [], []
+    for first in range(0, len(sentences), 20_000):
+        found = plain.encode_batch_fast([s.text for s in sentences[first : first + 20_000]], add_special_tokens=False)
+        rows = [[cls, *e.ids[: max_length - 2], sep] for e in found]
+        lengths += map(len, rows)
+        parts.append(np.fromiter(chain.from_iterable(rows), kind))
+    return TokenizedText(
+        torch.from_numpy(np.concatenate(parts)),
+        torch.tensor([0, *lengths]).cumsum(0),
+        torch.tensor([s.language == "zh" for s in sentences]),
+        torch.tensor([KINDS.index(s.kind) for s in sentences]),
+    )
+
+
 class MaskedBatches:
     """The batch of a step: sentences of like length, some tokens of which are masked."""
 
-    def __init__(self, sentences: Sequence[Sentence], tokenizer: Any, recipe: MaskedWordsRecipe):
-        self.recipe, self.tokenizer = recipe, tokenizer
-        self.rows = tokenized(sentences, tokenizer, recipe.max_length)
-        weights = torch.tensor([getattr(recipe, s.kind) for s in sentences], dtype=torch.double)
-        chinese = torch.tensor([s.language == "zh" for s in sentences])
-        for of, share in ((chinese, recipe.chinese), (~chinese, 1 - recipe.chinese)):
-            if weights[of].sum() > 0:
-                weights[of] *= share / weights[of].sum()
+    def __init__(self, text: TokenizedText, tokenizer: Any, recipe: MaskedWordsRecipe):
+        self.text, self.tokenizer, self.recipe = text, tokenizer, recipe
+        weights = torch.tensor([getattr(recipe, kind) for kind in KINDS], dtype=torch.double)[text.kinds]
+        for own, share in ((text.chinese, recipe.chinese), (~text.chinese, 1 - recipe.chinese)):
+            if weights[own].sum() > 0:
+                weights[own] *= share / weights[own].sum()
+        if not weights.sum() > 0:
+            raise UserError("no sentence is left to train on: give more text, or weights above 0")
         self.heap = weights.cumsum(0)
+        self.lengths = text.starts.diff()
         self._block = lru_cache(maxsize=2)(self._drawn)
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         """Return input_ids, attention_mask (N, T), which tokens are masked (N, T), and what they were (M,)."""
         rows = self._block(step // _BLOCK)[step % _BLOCK]
-        g = torch.Generator().manual_seed(seed_of(self.recipe.seed, step, 2))
-        ids = nn.utils.rnn.pad_sequence(
-            [self.rows[i] for i in rows], batch_first=True, padding_value=self.tokenizer.pad_token_id
-        ).long()
+        g = _generator(self.recipe.seed, step, 2)
+        ids = padded(self.text, rows, self.tokenizer)
         asked = (torch.rand(ids.shape, generator=g) < self.recipe.masked) & ordinary(ids, self.tokenizer)
         return masked_batch(ids, asked, self.tokenizer)
 
     def _drawn(self, block: int) -> list[list[int]]:
         """Return the rows of each batch of a block: drawn by weight, sorted by length, about as many tokens in each."""
-        g = torch.Generator().manual_seed(seed_of(self.recipe.seed, block, 1))
+        g = _generator(self.recipe.seed, block, 1)
         n = _BLOCK * self.recipe.batch_size
         at = torch.rand(n, generator=g, dtype=torch.double) * self.heap[-1]
-        drawn = torch.searchsorted(self.heap, at, right=True).clamp(max=len(self.rows) - 1).tolist()
-        drawn.sort(key=lambda i: len(self.rows[i]))
-        sizes = torch.tensor([len(self.rows[i]) for i in drawn], dtype=torch.double).cumsum(0)
+        drawn = torch.searchsorted(self.heap, at, right=True).clamp(max=len(self.text) - 1)
+        drawn = drawn[self.lengths[drawn].argsort(stable=True)]
+        sizes = self.lengths[drawn].double().cumsum(0)
         ends = torch.searchsorted(sizes, sizes[-1] * torch.arange(1, _BLOCK) / _BLOCK).tolist()
-        batches = [drawn[a:b] or drawn[:1] for a, b in zip([0, *ends], [*ends, n], strict=True)]
+        rows = drawn.tolist()
+        batches = [rows[a:b] or rows[:1] for a, b in zip([0, *ends], [*ends, n], strict=True)]
         return [batches[i] for i in torch.randperm(_BLOCK, generator=g).tolist()]
 
 
-def tokenized(sentences: Sequence[Sentence], tokenizer: Any, max_length: int) -> list[Tensor]:
-    """Return the token ids of each sentence, special ones included, as int16 or int32, cut to `max_length`."""
-    kind = torch.int16 if len(tokenizer) < 2**15 else torch.int32
-    rows = []
-    for first in range(0, len(sentences), 50_000):
-        texts = [s.text for s in sentences[first : first + 50_000]]
-        found = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
-        rows += [torch.tensor(ids, dtype=kind) for ids in found]
-    return rows
+def padded(text: TokenizedText, rows: Sequence[int], tokenizer: Any) -> Tensor:
+    """Return sentences of the text as one tensor of ids (N, T)."""
+    found = [text.row(i) for i in rows]
+    return nn.utils.rnn.pad_sequence(found, batch_first=True, padding_value=tokenizer.pad_token_id)
 
 
 def ordinary(ids: Tensor, tokenizer: Any) -> Tensor:
@@ -97,9 +131,22 @@ def masked_batch(ids: Tensor, asked: Tensor, tokenizer: Any) -> dict[str, Tensor
 
 
 def scores_of(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """Return the scores of the masked tokens alone, (M, V): those of all would take a third of the time."""
-    hidden = model.bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-    return model.cls(hidden[batch["asked"]])
+    """Return the scores of the masked tokens of a BertForMaskedLM, (M, V).
+
+    What is computed for the others alone is left out: their scores, which would take a third of the time, and what the
+    last layer makes of them.
+    """
+    *layers, last = model.bert.encoder.layer
+    hidden = model.bert.embeddings(input_ids=batch["input_ids"])  # (N, T, D)
+    hiding = (1.0 - batch["attention_mask"][:, None, None].to(hidden)) * torch.finfo(hidden.dtype).min
+    for layer in layers:
+        hidden = layer(hidden, hiding)
+    attended, _ = last.attention(hidden, hiding)
+    return model.cls(last.feed_forward_chunk(attended[batch["asked"]]))
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(*numbers))
 
 
 # ---------------------------------------------------------------------------------------------------------- evaluation
@@ -110,22 +157,19 @@ def one_masked(
     model: nn.Module, tokenizer: Any, sentences: Sequence[Sentence], seed: int = 0, max_length: int = POSITIONS
 ) -> Tensor:
     """Hide one token of each sentence, any but special and unknown ones; return which the model guesses, bool (N,)."""
-    rows = tokenized(sentences, tokenizer, max_length)
-    right = torch.zeros(len(rows), dtype=torch.bool)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    text = tokenized(sentences, tokenizer, max_length)
+    lengths = text.starts.diff()
+    right = torch.zeros(len(text), dtype=torch.bool)
     model.eval()
-    for first in range(0, len(order), 64):
-        some = order[first : first + 64]
-        ids = nn.utils.rnn.pad_sequence(
-            [rows[i] for i in some], batch_first=True, padding_value=tokenizer.pad_token_id
-        ).long()
+    for some in lengths.argsort(stable=True).split(64):
+        ids = padded(text, some.tolist(), tokenizer)
         # each sentence its own draw, so that none depends on which others are asked
-        draws = [torch.rand(len(rows[i]), generator=torch.Generator().manual_seed(seed_of(seed, i))) for i in some]
+        draws = [torch.rand(int(lengths[i]), generator=_generator(seed, i)) for i in some.tolist()]
         draw = nn.utils.rnn.pad_sequence(draws, batch_first=True)
         draw = draw.masked_fill(~ordinary(ids, tokenizer), -1)
         asked = torch.zeros_like(ids, dtype=torch.bool).scatter_(1, draw.argmax(1, keepdim=True), True)
         batch = masked_batch(ids, asked, tokenizer)
-        right[torch.tensor(some)] = scores_of(model, batch).argmax(1) == batch["answers"]
+        right[some] = scores_of(model, batch).argmax(1) == batch["answers"]
     return right
 
 
@@ -151,16 +195,42 @@ def train_masked_words(
     """
     from .train import save
 
-    out = Path(out)
-    kept = without_runs(read_corpora(corpora), measuring_runs())
-    sentences = [s for s in kept if not s.held_out]
-    aside = [s for s in kept if s.held_out]
+    out, corpora = Path(out), [Path(path) for path in corpora]
     with random_states_preserved():
         torch.manual_seed(recipe.seed)
-        model, tokenizer = start_of(recipe, sentences, out)
-    batches = MaskedBatches(sentences, tokenizer, recipe)
-    fit(model, tokenizer, batches, recipe, out, aside, progress)
+        model, tokenizer, text, aside = prepared(recipe, corpora, out)
+    fit(model, tokenizer, MaskedBatches(text, tokenizer, recipe), recipe, out, aside, progress)
     return save(model, tokenizer, out / "model")
+
+
+def prepared(
+    recipe: MaskedWordsRecipe, corpora: Sequence[Path], out: Path
+) -> tuple[nn.Module, Any, TokenizedText, list[Sentence]]:
+    """Return the model before its first step, its tokenizer, the text to train on, and the sentences set aside.
+
+    Reading a million sentences takes minutes: what comes of it is kept in `out` for the next time.
+    """
+    place = out / "text.pt"
+    of = {
+        "corpora": [[str(path), path.stat().st_size] for path in corpora if path.is_file()],
+        **{key: value for key, value in asdict(recipe).items() if key in ("start", "vocabulary", "max_length")},
+    }
+    saved = read_checkpoint(place)
+    if saved is not None and saved["of"] == of:
+        model, tokenizer = start_of(recipe, out, sentences=())
+        text, aside = TokenizedText(**saved["text"]), [Sentence(*s) for s in saved["aside"]]
+    else:
+        kept = without_runs(read_corpora(corpora), measuring_runs())
+        sentences, aside = [s for s in kept if not s.held_out], [s for s in kept if s.held_out]
+        model, tokenizer = start_of(recipe, out, sentences)
+        text = tokenized(sentences, tokenizer, recipe.max_length)
+        columns = {name: getattr(text, name) for name in ("ids", "starts", "chinese", "kinds")}
+        write_checkpoint(place, {"of": of, "text": columns, "aside": [tuple(s) for s in aside]})
+    if recipe.start in ("e5", "nothing"):
+        counts = text.ids.int().bincount(minlength=len(tokenizer)) + 1.0
+        with torch.no_grad():  # so that the first steps need not find out which words are frequent
+            model.cls.predictions.bias.copy_((counts / counts.sum()).log())
+    return model, tokenizer, text, aside
 
 
 def measuring_runs() -> set[tuple[str, ...]]:
@@ -181,14 +251,14 @@ def own_words() -> set[str]:
     return {piece for text in texts for piece in pieces(text) if not piece.isdecimal()}
 
 
-def start_of(recipe: MaskedWordsRecipe, sentences: Sequence[Sentence], out: Path) -> tuple[nn.Module, Any]:
+def start_of(recipe: MaskedWordsRecipe, out: Path, sentences: Sequence[Sentence]) -> tuple[nn.Module, Any]:
     """Return the model before its first step, and its tokenizer, which is built once and kept in `out`."""
     from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
     if recipe.start not in ("e5", "nothing"):
         start = load_bert(recipe.start)
-        if start.head != "masked-lm":
-            raise UserError(f"{recipe.start} cannot guess masked words: give --start a masked language model")
+        if type(start.model).__name__ != "BertForMaskedLM":
+            raise UserError(f"--start must be a BERT that guesses masked words, but {recipe.start} is none")
         start.model.set_attn_implementation("sdpa")
         return start.model, start.tokenizer
     kept = out / "tokenizer"

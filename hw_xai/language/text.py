@@ -5,7 +5,7 @@ import re
 import string
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -16,11 +16,13 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 HEADER = ("lang", "source", "sentence")
 
 # How much a source counts is a matter of what it is good for: plain words about plain things first.
+KINDS = ("everyday", "broad", "narrow")
 BROAD = {"wikipedia-en", "wikipedia-zh", "squad-1.1", "drcd", "cmrc-2018", "xquad", "ud-gsd"}
 NARROW = {"sgd", "crosswoz", "aishell-1"}
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _HELD_OUT = 500  # one sentence in so many is never trained on
+_LONGEST_PART = 6  # letters
 _LEAST_CHARACTER, _LEAST_MARK = 10, 40  # how often a Chinese character and a mark must occur
 _WHOLE = 0.9  # share of the room for English that goes to whole words, the most frequent ones
 _PART = {"everyday": 1000, "broad": 100, "narrow": 200}  # thousandths of a source that the vocabulary is counted on
@@ -133,7 +135,7 @@ def build_wordpiece(sentences: Sequence[Sentence], size: int, max_length: int, k
     rest goes to English words and parts of words (Schuster & Nakajima 2012). What is in `keep` is a piece in any case.
     Raises UserError when `size` leaves no room for words.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import normalizers, pre_tokenizers
     from transformers import BertTokenizer
 
     cleaned = normalizers.BertNormalizer(lowercase=True)
@@ -158,19 +160,25 @@ def build_wordpiece(sentences: Sequence[Sentence], size: int, max_length: int, k
     splitter = pre_tokenizers.BertPreTokenizer()
     words = Counter(w for text in part for w, _ in splitter.pre_tokenize_str(cleaned.normalize_str(text)))
     whole = sorted((w for w in words if w.isascii() and w.isalnum() and len(w) > 1), key=lambda w: (-words[w], w))
-    # the trainer alone would keep what it merged on the way to a word: "portugues" beside "portuguese"
     whole = [*sorted(w for w in keep if w.isascii() and len(w) > 1), *whole][: round(_WHOLE * room)]
-    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    trained.normalizer, trained.pre_tokenizer = cleaned, splitter
-    trained.train_from_iterator(
-        part,
-        trainers.WordPieceTrainer(
-            vocab_size=room, initial_alphabet=list(alphabet), limit_alphabet=len(alphabet), show_progress=False
-        ),
-    )
-    rank = trained.get_vocab()
-    parts = [piece for piece in sorted(rank, key=rank.__getitem__) if piece.isascii()]
+    known = set(whole)
+    parts = _parts({word: n for word, n in words.items() if word not in known})
     vocabulary = list(dict.fromkeys((*SPECIAL, *single, *spelled, *whole, *parts)))[:size]
     return BertTokenizer(
         vocab={piece: i for i, piece in enumerate(vocabulary)}, do_lower_case=True, model_max_length=max_length
     )
+
+
+def _parts(words: Mapping[str, int]) -> list[str]:
+    """Return beginnings and ends of the words, those first that spare the most letters.
+
+    The trainers of `tokenizers` merge pairs of one count in another order each time: no two runs give one vocabulary.
+    """
+    counts: Counter[str] = Counter()
+    for word, n in words.items():
+        if word.isascii() and word.isalnum():
+            for size in range(2, min(_LONGEST_PART, len(word) - 1) + 1):
+                counts[word[:size]] += n
+                counts["##" + word[-size:]] += n
+    spared = {part: n * (len(part.removeprefix("##")) - 1) for part, n in counts.items()}
+    return sorted(spared, key=lambda part: (-spared[part], part))

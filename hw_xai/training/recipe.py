@@ -64,10 +64,10 @@ class MaskedWordsRecipe:
     decay: int = 1200  # steps, the last, in which it falls
     batch_size: int = 48  # sentences, on average: short ones go more to a batch, long ones fewer
     max_length: int = 40  # tokens, special ones included
-    lr: float = 4e-4
+    lr: float = 5e-4
     head_lr: float = 1.2e-3  # of the head that guesses words, which is new
     weight_decay: float = 0.01
-    masked: float = 0.2  # share of the tokens
+    masked: float = 0.25  # share of the tokens
     chinese: float = 0.55  # share of the sentences
     everyday: float = 1.0  # how often a sentence of such a source is drawn
     broad: float = 0.4
