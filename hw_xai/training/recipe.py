@@ -57,7 +57,7 @@ class MaskedWordsRecipe:
     """Everything that decides the weights of the masked language model, apart from the text."""
 
     start: str = "e5"  # "e5", a name or folder that load_bert knows, or "nothing"
-    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # of e5; from "nothing": as many
+    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # which of e5; from "nothing": as many
     vocabulary: int = 13_200  # pieces; of a model that is trained on, its own
     steps: int = 20_000
     warmup: int = 300  # steps in which the rate rises
@@ -76,6 +76,8 @@ class MaskedWordsRecipe:
 
     def __post_init__(self):
         _check_bounds(self, _BOUNDS | _MASKED_WORDS_BOUNDS)
+        if not self.layers:
+            raise UserError("--layers must be at least 1, got 0")
         if self.warmup + self.decay > self.steps:
             raise UserError(f"--steps must be at least warmup and decay together, {self.warmup + self.decay:g}")
 

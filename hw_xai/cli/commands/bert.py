@@ -2,43 +2,73 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-_HELP = {
-    "sentences": "generated sentences to learn from",
-    "layers": "layers",
-    "width": "width of the hidden states",
-    "heads": "heads in a layer",
+from ...errors import UserError
+
+_SHARED = {  # options of both recipes
+    "layers": "layers: of e5 the first so many",
     "steps": "batches",
     "batch_size": "sentences in a batch",
     "lr": "highest learning rate",
     "weight_decay": "AdamW's weight decay",
-    "warmup": "share of the steps in which the learning rate rises",
+    "warmup": "in which the learning rate rises: with --corpus steps, else a share of the steps",
+    "masked": "share of the (common) tokens that are hidden",
+    "seed": "decides everything that is random",
+}
+_OF_CORPUS = {
+    "start": "what to start from: e5, built-in, a folder or nothing (default: e5)",
+    "vocabulary": "pieces, when it starts from e5 or nothing",
+    "decay": "steps, the last, in which the learning rate falls; more --steps go on from before",
+    "max_length": "tokens that are read of a sentence",
+    "head_lr": "highest learning rate of the head that guesses words",
+    "chinese": "share of Chinese sentences",
+    "everyday": "weight of a sentence of everyday text",
+    "broad": "weight of a sentence of an encyclopedia",
+    "narrow": "weight of a sentence of a source with one purpose",
+}
+_OF_GENERATED = {
+    "sentences": "generated sentences to learn from",
+    "width": "width of the hidden states",
+    "heads": "heads in a layer",
     "dropout": "share of activations that are dropped",
-    "masked": "share of common tokens that are hidden",
     "masked_rare": "share of rare tokens that are hidden",
     "context": "weight of guessing the hidden words from any other",
     "cut": "share of sentences with a comma that are shown on one side of it only",
-    "seed": "decides everything that is random",
 }
-_SHARES = {"lr", "weight_decay", "warmup", "dropout", "masked", "masked_rare", "context", "cut"}
+_HELP = _SHARED | _OF_CORPUS | _OF_GENERATED
+_WHOLE = {
+    *("layers", "steps", "batch_size", "seed", "vocabulary", "max_length", "decay", "sentences", "width", "heads")
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|report")
     train = actions.add_parser(
         "train",
-        help="train the model of data/bert-built-in",
-        description="Train the built-in model on generated sentences; the same command resumes an interrupted run.",
+        help="train a masked language model on any text, and a reader",
+        description=(
+            "Train a BERT to guess masked words: on the sentences of --corpus, or on generated ones. "
+            "The same command resumes an interrupted run."
+        ),
     )
     train.add_argument("--out", default="bert", help="folder of the run (default: %(default)s)")
+    train.add_argument(
+        "--corpus",
+        nargs="+",
+        metavar="FILE",
+        help=".txt with a sentence a line, .tsv (lang, source, sentence), or .zip",
+    )
     train.add_argument("--reader", action="store_true", help="then also train the reader, from its weights")
     train.add_argument("--reader-steps", type=int, help="batches of the reader (the recipe's own)")
     train.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
-    for name, help_ in _HELP.items():
-        kind = float if name in _SHARES else int
-        train.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{help_} (the recipe's own)")
+    for title, helps in (("both", _SHARED), ("with --corpus", _OF_CORPUS), ("without --corpus", _OF_GENERATED)):
+        group = train.add_argument_group(title, "where not given, the recipe's own")
+        for name, help_ in helps.items():
+            kind = str if name == "start" else int if name in _WHOLE else float
+            group.add_argument("--" + name.replace("_", "-"), type=kind, help=help_)
     report = actions.add_parser("report", help="do the senses of words separate, layer by layer?")
-    report.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (default: built-in)")
+    report.add_argument("--model", default="built-in", help="built-in, minilm, e5, a folder or hub id (built-in)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -50,17 +80,41 @@ def run(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     import torch
 
-    from ...language.train import BertRecipe, ReaderRecipe, train_bert, train_reader
+    from ...language.train import ReaderRecipe, train_reader
 
     if options.threads:
         torch.set_num_threads(options.threads)
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
-    folder = train_bert(BertRecipe(**given), options.out)
+    folder = _train_on_corpus(options, given) if options.corpus else _train_on_generated(options, given)
     print(f'done: --model "{folder}"')
     if options.reader:
         changes = {} if options.reader_steps is None else {"steps": options.reader_steps}
         reader = train_reader(ReaderRecipe(**changes), folder, Path(options.out) / "reader")
         print(f'done: --model "{reader}"')
+
+
+def _train_on_corpus(options: argparse.Namespace, given: dict[str, Any]) -> Path:
+    from ...language.masked_words import train_masked_words
+    from ...training.recipe import MaskedWordsRecipe
+
+    _check_none_of(given, _OF_GENERATED, "training without --corpus")
+    if "layers" in given:
+        given["layers"] = tuple(range(given["layers"]))
+    return train_masked_words(MaskedWordsRecipe(**given), options.corpus, options.out)
+
+
+def _train_on_generated(options: argparse.Namespace, given: dict[str, Any]) -> Path:
+    from ...language.train import BertRecipe, train_bert
+
+    _check_none_of(given, _OF_CORPUS, "training with --corpus")
+    if "warmup" in given and given["warmup"] > 1:
+        raise UserError(f"--warmup must be a share of the steps without --corpus, got {given['warmup']:g}")
+    return train_bert(BertRecipe(**given), options.out)
+
+
+def _check_none_of(given: dict[str, Any], others: dict[str, str], whose: str) -> None:
+    for name in given.keys() & others.keys():
+        raise UserError(f"--{name.replace('_', '-')} belongs to {whose}")
 
 
 def _report(name: str) -> None:
