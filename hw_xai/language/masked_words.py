@@ -153,22 +153,28 @@ def _generator(*numbers: int) -> torch.Generator:
 # ---------------------------------------------------------------------------------------------------------- evaluation
 
 
+def asked_tokens(text: TokenizedText, tokenizer: Any, seed: int = 0) -> Tensor:
+    """Draw one token of each sentence, any but special and unknown ones: its place, (N,)."""
+    found = torch.empty(len(text), dtype=torch.long)
+    for i in range(len(text)):
+        # each sentence its own draw, so that none depends on which others are asked
+        draw = torch.rand(int(text.starts[i + 1] - text.starts[i]), generator=_generator(seed, i))
+        found[i] = draw.masked_fill(~ordinary(text.row(i), tokenizer), -1).argmax()
+    return found
+
+
 @torch.no_grad()
 def one_masked(
     model: nn.Module, tokenizer: Any, sentences: Sequence[Sentence], seed: int = 0, max_length: int = POSITIONS
 ) -> Tensor:
-    """Hide one token of each sentence, any but special and unknown ones; return which the model guesses, bool (N,)."""
+    """Hide one token of each sentence, which `asked_tokens` draws; return which the model guesses, bool (N,)."""
     text = tokenized(sentences, tokenizer, max_length)
-    lengths = text.starts.diff()
+    places = asked_tokens(text, tokenizer, seed)
     right = torch.zeros(len(text), dtype=torch.bool)
     model.eval()
-    for some in lengths.argsort(stable=True).split(64):
+    for some in text.starts.diff().argsort(stable=True).split(64):
         ids = padded(text, some.tolist(), tokenizer)
-        # each sentence its own draw, so that none depends on which others are asked
-        draws = [torch.rand(int(lengths[i]), generator=_generator(seed, i)) for i in some.tolist()]
-        draw = nn.utils.rnn.pad_sequence(draws, batch_first=True)
-        draw = draw.masked_fill(~ordinary(ids, tokenizer), -1)
-        asked = torch.zeros_like(ids, dtype=torch.bool).scatter_(1, draw.argmax(1, keepdim=True), True)
+        asked = torch.zeros_like(ids, dtype=torch.bool).scatter_(1, places[some, None], True)
         batch = masked_batch(ids, asked, tokenizer)
         right[some] = scores_of(model, batch).argmax(1) == batch["answers"]
     return right

@@ -1,6 +1,7 @@
 """Text to train a BERT on: sentences from files, those set aside to measure with, and the pieces they are cut into."""
 
 import io
+import json
 import re
 import string
 import zipfile
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from ..errors import UserError
+from .corpus import ReadingExample, pieces
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 HEADER = ("lang", "source", "sentence")
@@ -68,28 +70,39 @@ def read_corpora(paths: Iterable[str | Path]) -> list[Sentence]:
 
 
 def _read(path: Path) -> Iterator[Sentence]:
+    for name, content in _contents(path, (".tsv", ".txt")):
+        yield from _lines(name, content, alone=name == path)
+
+
+def _contents(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, bytes]]:
+    """Yield name and bytes of a file of one of these kinds, or of each one in a zip."""
     if not path.is_file():
-        raise UserError(f"no file of sentences at {path}")
+        raise UserError(f"no file at {path}")
     kind = path.suffix.lower()
-    if kind not in (".tsv", ".txt", ".zip"):
-        raise UserError(f"{path} must be .tsv, .txt or .zip, got {kind or 'no ending'}")
+    if kind not in (*kinds, ".zip"):
+        raise UserError(f"{path} must be {', '.join(kinds)} or .zip, got {kind or 'no ending'}")
     try:
         if kind != ".zip":
-            yield from _lines(path, path.read_bytes(), alone=True)
+            yield path, path.read_bytes()
             return
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
-                if name.lower().endswith((".tsv", ".txt")):
-                    yield from _lines(path / name, archive.read(name), alone=False)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} must be UTF-8 text, but byte {error.start} is none") from error
+                if name.lower().endswith(kinds):
+                    yield path / name, archive.read(name)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
+def _decoded(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be UTF-8 text, but byte {error.start} is none") from error
+
+
 def _lines(path: Path, content: bytes, alone: bool) -> Iterator[Sentence]:
     """Yield the sentences of a file. In a zip, a table of other columns is not for training and passed over."""
-    lines = io.StringIO(content.decode("utf-8-sig"))
+    lines = io.StringIO(_decoded(path, content))
     if path.suffix.lower() == ".txt":
         for text in filter(None, map(str.strip, lines)):
             yield Sentence(language_of(text), path.stem, text)
@@ -105,6 +118,36 @@ def _lines(path: Path, content: bytes, alone: bool) -> Iterator[Sentence]:
         yield Sentence(*values)
 
 
+def read_questions(paths: Iterable[str | Path], n: int) -> list[ReadingExample]:
+    """Return at most n questions with passage and answer, both languages in turn as long as both last.
+
+    .jsonl: an object with passage, question, answer and start a line, passage[start:] beginning with the answer; .zip
+    of such files. Raises UserError for a file that is missing or of another kind, and for an answer that is not there.
+    """
+    by_language: dict[str, list[ReadingExample]] = {"zh": [], "en": []}
+    for path in map(Path, paths):
+        for name, content in _contents(path, (".jsonl",)):
+            for number, line in enumerate(_decoded(name, content).splitlines(), 1):
+                by_language[language_of(line)].append(_question(name, number, line))
+    most = max(map(len, by_language.values()))
+    turns = zip(*(own + [None] * (most - len(own)) for own in by_language.values()), strict=True)
+    found = [example for turn in turns for example in turn if example is not None][:n]
+    if not found:
+        raise UserError("there must be a question to train a reader on: give a .jsonl or .zip that holds some")
+    return found
+
+
+def _question(path: Path, number: int, line: str) -> ReadingExample:
+    try:
+        row = json.loads(line)
+        example = ReadingExample(row["passage"], row["question"], row["answer"], int(row["start"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}, line {number}: passage, question, answer and start are wanted") from error
+    if not example.answer or not example.passage.startswith(example.answer, example.start):
+        raise UserError(f'{path}, line {number}: "{example.answer}" does not stand at {example.start} of the passage')
+    return example
+
+
 def language_of(text: str) -> str:
     """Return "zh" for a text with a Chinese character, else "en"."""
     return "zh" if _HAN.search(text) else "en"
@@ -112,8 +155,6 @@ def language_of(text: str) -> str:
 
 def without_runs(sentences: Iterable[Sentence], runs: Collection[tuple[str, ...]]) -> list[Sentence]:
     """Return the sentences none of whose runs of words and characters is among `runs`: those measure."""
-    from .corpus import pieces
-
     by_first: dict[str, list[tuple[str, ...]]] = {}
     for run in runs:
         by_first.setdefault(run[0], []).append(run)

@@ -1,5 +1,6 @@
 """Training on any text: files are read or refused, the vocabulary covers them, and a killed run resumes."""
 
+import json
 import zipfile
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from hw_xai.language.text import (
     build_wordpiece,
     language_of,
     read_corpora,
+    read_questions,
     without_runs,
 )
 from hw_xai.training.recipe import MaskedWordsRecipe
@@ -88,8 +90,25 @@ def test_a_bad_file_is_one_sentence(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_corpora([tmp_path / name])
-    with pytest.raises(UserError, match="no file of sentences"):
+    with pytest.raises(UserError, match="no file at"):
         read_corpora([tmp_path / "none.txt"])
+
+
+def test_questions_take_turns(tmp_path):
+    rows = [("它在哪裡？", "在家裡", "家", 1), ("Who?", "It is Ann.", "Ann", 6), ("What?", "A cat.", "cat", 2)]
+    names = ("question", "passage", "answer", "start")
+    lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in rows[::-1]]
+    (tmp_path / "q.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    found = read_questions([tmp_path / "q.jsonl"], 10)
+    assert [e.answer for e in found] == ["家", "cat", "Ann"]
+    assert all(e.passage.startswith(e.answer, e.start) for e in found)
+    assert len(read_questions([tmp_path / "q.jsonl"], 2)) == 2
+    (tmp_path / "off.jsonl").write_text(lines[0].replace('"start": 2', '"start": 3'), encoding="utf-8")
+    with pytest.raises(UserError, match='line 1: "cat" does not stand at 3'):
+        read_questions([tmp_path / "off.jsonl"], 10)
+    (tmp_path / "odd.jsonl").write_text("[]", encoding="utf-8")
+    with pytest.raises(UserError, match="line 1: passage, question, answer and start are wanted"):
+        read_questions([tmp_path / "odd.jsonl"], 10)
 
 
 def test_sentences_that_measure_are_left_out():

@@ -1,6 +1,7 @@
 """Train the built-in BERT and its reader, or report what a BERT has learned, beside an untrained control."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".txt with a sentence a line, .tsv (lang, source, sentence), or .zip",
     )
     train.add_argument("--reader", action="store_true", help="then also train the reader, from its weights")
+    questions = "people's questions to train the reader on, .jsonl or .zip (generated ones)"
+    train.add_argument("--questions", nargs="+", metavar="FILE", help=questions)
     train.add_argument("--reader-steps", type=int, help="batches of the reader (the recipe's own)")
     train.add_argument("--threads", type=int, help="CPU threads (PyTorch's own choice)")
     for title, helps in (("both", _SHARED), ("with --corpus", _OF_CORPUS), ("without --corpus", _OF_GENERATED)):
@@ -80,8 +83,11 @@ def run(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     import torch
 
-    from ...language.train import ReaderRecipe, train_reader
+    from ...language.text import read_questions
+    from ...language.train import PEOPLES, ReaderRecipe, train_reader
 
+    if options.questions and not options.reader:
+        raise UserError("--questions belongs to --reader")
     if options.threads:
         torch.set_num_threads(options.threads)
     given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
@@ -89,7 +95,9 @@ def _train(options: argparse.Namespace) -> None:
     print(f'done: --model "{folder}"')
     if options.reader:
         changes = {} if options.reader_steps is None else {"steps": options.reader_steps}
-        reader = train_reader(ReaderRecipe(**changes), folder, Path(options.out) / "reader")
+        recipe = replace(PEOPLES if options.questions else ReaderRecipe(), **changes)
+        examples = read_questions(options.questions, recipe.examples) if options.questions else None
+        reader = train_reader(recipe, folder, Path(options.out) / "reader", examples=examples)
         print(f'done: --model "{reader}"')
 
 
