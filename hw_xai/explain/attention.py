@@ -158,7 +158,10 @@ def attention_entropy(attentions: Tensor, *, mask: Tensor | None = None, normali
 
 KINDS = (
     "previous token", "next token", "same token", "first special", "later special", "punctuation", "same word",
+    "content word", "noun of determiner", "subject of verb",
 )  # fmt: skip
+CONTENT = {"NOUN", "PROPN", "VERB", "ADJ", "ADV"}
+_NOMINAL = {"NOUN", "PROPN", "PRON"}
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ class TokenInfo:
 
     words: Sequence[str]  # (n,) equal strings are the same word
     special: Sequence[bool]  # (n,) true for tokens that the tokenizer added: [CLS], [SEP]
+    tags: Sequence[str] = ()  # (n,) universal parts of speech, "" for special tokens; () where nobody knows them
 
 
 @dataclass(frozen=True)
@@ -193,12 +197,14 @@ def _cells(row: Tensor, widths: list[int]) -> str:
 
 
 def head_statistics(attentions: Sequence[Tensor], tokens: Sequence[TokenInfo]) -> HeadStatistics:
-    """Mean share of attention to the previous, next and same token, specials, punctuation, other uses of the word.
+    """Mean share of attention to each of KINDS: neighbours, specials, punctuation, the same word, and by grammar.
 
     attentions: one (L, H, T, T) per sentence, or a batch (N, L, H, T, T). Queries are words only: no special token, no
     punctuation, no padding; for each kind only those that have such a token to look at, so that a rare kind is not
     diluted. "later special" are all special tokens after the first: both [SEP] of a pair. Kinds overlap (the token
-    before the first word is the first special), so the shares need not sum to one. Clark et al. 2019, arXiv 1906.04341.
+    before the first word is the first special), so the shares need not sum to one. The last three need `tags`: other
+    content words; from a determiner, its noun; from a verb, its subject, both only where they are no neighbours, so
+    that a head that looks at the next token is not taken for a grammarian. Clark et al. 2019, arXiv 1906.04341.
     """
     sentences = as_sentences(attentions, tokens=tokens)
     n_layers, n_heads = sentences[0].shape[:2]
@@ -222,6 +228,9 @@ def kinds_of_tokens(info: TokenInfo, n_max: int) -> Tensor:
             f"`tokens` must give as many `special` as `words`, 1 to {n_max} as the attention has, "
             f"got {len(info.special)} and {n}"
         )
+    tags = list(info.tags) or [""] * n
+    if len(tags) != n:
+        raise ValueError(f"`tokens` must give as many `tags` as `words`, {n}, or none, got {len(tags)}")
     special = torch.tensor([bool(flag) for flag in info.special])
     punctuation = torch.tensor([is_punctuation(word) for word in info.words]) & ~special
     word = torch.tensor([info.words.index(word) for word in info.words])  # where it stands for the first time
@@ -238,9 +247,61 @@ def kinds_of_tokens(info: TokenInfo, n_max: int) -> Tensor:
             (rank > 1).expand(n, n),
             punctuation.expand(n, n),
             (word == word[:, None]) & (offset != 0) & ordinary,
+            torch.tensor([tag in CONTENT for tag in tags]) & (offset != 0) & ordinary,
+            _pairs(nouns_of_determiners(tags), n) & (offset.abs() > 1),
+            _pairs(subjects_of_verbs(tags), n) & (offset.abs() > 1),
         ]
     )
     return kinds & ordinary[:, None]
+
+
+def _pairs(pairs: dict[int, int], n: int) -> Tensor:
+    """Return which key belongs to which query, (n, n)."""
+    found = torch.zeros(n, n, dtype=torch.bool)
+    for query, key in pairs.items():
+        found[query, key] = True
+    return found
+
+
+def nouns_of_determiners(tags: Sequence[str]) -> dict[int, int]:
+    """Return determiner -> the noun that its phrase ends with, where only adjectives, numbers and nouns lie between.
+
+    A rule of thumb over parts of speech, which is right for plain sentences in English and Chinese.
+    """
+    found = {}
+    for start, tag in enumerate(tags):
+        if tag != "DET":
+            continue
+        end = start + 1
+        while end < len(tags) and tags[end] in {"ADJ", "ADV", "NUM", "NOUN", "PROPN", "PART"}:
+            end += 1
+        nouns = [i for i in range(start + 1, end) if tags[i] in {"NOUN", "PROPN"}]
+        if nouns:
+            found[start] = nouns[-1]
+    return found
+
+
+def subjects_of_verbs(tags: Sequence[str]) -> dict[int, int]:
+    """Return verb -> the last noun or pronoun before it in its clause that no preposition governs.
+
+    A rule of thumb over parts of speech, as `nouns_of_determiners`.
+    """
+    found, nominal, governed = {}, None, False
+    for i, tag in enumerate(tags):
+        if tag in {"PUNCT", "SCONJ", "CCONJ", ""}:
+            nominal, governed = None, False
+        elif tag == "ADP":
+            governed = True
+        elif tag in _NOMINAL:
+            following = tags[i + 1] if i + 1 < len(tags) else ""
+            if following in {"NOUN", "PROPN"}:
+                continue  # the first part of a compound
+            nominal, governed = (nominal, False) if governed else (i, False)
+        elif tag == "VERB":
+            if nominal is not None:
+                found[i] = nominal
+            nominal, governed = None, False
+    return found
 
 
 def is_punctuation(word: str) -> bool:

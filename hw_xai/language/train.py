@@ -22,8 +22,9 @@ from ..core.randomness import random_states_preserved
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import BertRecipe, ReaderRecipe
 from ..training.run import decay_groups, seed_of
-from .bert import load_bert, quiet
+from .bert import load_bert
 from .corpus import ReadingExample, pieces, reading_examples, training_sentences
+from .saving import save
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 POSITIONS = 192  # the longest passage with its question has about 130 tokens
@@ -294,8 +295,18 @@ def train_bert(recipe: BertRecipe, out: str | Path, *, progress: bool = True) ->
     return save(model, tokenizer, out / "model")
 
 
-def train_reader(recipe: ReaderRecipe, pretrained: str | Path, out: str | Path, *, progress: bool = True) -> Path:
-    """Train a reader that starts from the weights of `pretrained`; return the folder in which `load_bert` finds it."""
+def train_reader(
+    recipe: ReaderRecipe,
+    pretrained: str | Path,
+    out: str | Path,
+    *,
+    examples: Sequence[ReadingExample] | None = None,
+    progress: bool = True,
+) -> Path:
+    """Train a reader that starts from the weights of `pretrained`; return the folder in which `load_bert` finds it.
+
+    examples: None for generated ones.
+    """
     from transformers import BertForQuestionAnswering
 
     start, out = load_bert(pretrained), Path(out)
@@ -303,19 +314,8 @@ def train_reader(recipe: ReaderRecipe, pretrained: str | Path, out: str | Path, 
         torch.manual_seed(recipe.seed)
         model = BertForQuestionAnswering(start.model.config)
     model.bert.load_state_dict(start.model.bert.state_dict())
-    batches = ReadingBatches(list(reading_examples(recipe.examples, recipe.seed)), start.tokenizer, recipe)
+    if examples is None:
+        examples = list(reading_examples(recipe.examples, recipe.seed))
+    batches = ReadingBatches(examples, start.tokenizer, recipe)
     fit(model, lambda batch: model(**batch).loss, batches, recipe, out / "last.pt", progress)
     return save(model, start.tokenizer, out / "model")
-
-
-def save(model: nn.Module, tokenizer: Any, folder: Path) -> Path:
-    """Write a folder for from_pretrained: weights in half precision, which are computed with in float32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with quiet():
-        tokenizer.save_pretrained(folder)
-        model.half().save_pretrained(folder)
-        model.float()
-        model.config.dtype = "float32"
-        model.config.save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)  # written for the owner alone, but everybody is to load it
-    return folder

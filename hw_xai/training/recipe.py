@@ -1,8 +1,12 @@
 """What decides a training run. Apart from train.py because the command line shows it without loading torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ..errors import UserError
+
+POSITIONS = 192  # of a BERT of ours: more than a sentence needs, for the reader's passages
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,55 @@ class ReaderRecipe:
         _check_bounds(self)
 
 
-def _check_bounds(recipe: "Recipe | LcamRecipe | BertRecipe | ReaderRecipe") -> None:
-    """Raise UserError when a number of the recipe is out of its bounds."""
+# Of people's questions: the passages are longer and the model is larger. Chinese and English in turn while both last.
+PEOPLES = ReaderRecipe(examples=20_476, steps=3200, batch_size=16, lr=1.5e-4)
+
+
+@dataclass(frozen=True)
+class MaskedWordsRecipe:
+    """Everything that decides the weights of the masked language model, apart from the text."""
+
+    start: str = "e5"  # "e5", a name or folder that load_bert knows, or "nothing"
+    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # which of e5; from "nothing": as many
+    vocabulary: int = 13_200  # pieces; of a model that is trained on, its own
+    steps: int = 20_000
+    warmup: int = 300  # steps in which the rate rises
+    decay: int = 1200  # steps, the last, in which it falls
+    batch_size: int = 48  # sentences, on average: short ones go more to a batch, long ones fewer
+    max_length: int = 40  # tokens, special ones included
+    lr: float = 5e-4
+    head_lr: float = 1.2e-3  # of the head that guesses words, which is new
+    weight_decay: float = 0.01
+    masked: float = 0.25  # share of the tokens
+    chinese: float = 0.55  # share of the sentences
+    everyday: float = 1.0  # how often a sentence of such a source is drawn
+    broad: float = 0.4
+    narrow: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_bounds(self, BOUNDS | MASKED_WORDS_BOUNDS)
+        if not self.layers:
+            raise UserError("`layers` must name at least 1, got none")
+        if self.warmup + self.decay > self.steps:
+            raise UserError(f"`steps` must be at least `warmup` and `decay` together, {self.warmup + self.decay:g}")
+
+    def rate(self, step: int) -> float:
+        """Return the share of the learning rates at a step: up in a line, level, down to nothing in a line."""
+        return min((step + 1) / self.warmup, 1.0, (self.steps - step) / (self.decay + 1))
+
+    @property
+    def level_until(self) -> int:
+        """The step at which the rate begins to fall."""
+        return self.steps - self.decay
+
+
+def _check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]] | None = None) -> None:
+    """Raise UserError when a number of the recipe, or how many a list of it holds, is out of its bounds."""
     for option in fields(recipe):
-        low, high = BOUNDS.get(option.name, (None, None))
+        low, high = (bounds or BOUNDS).get(option.name, (None, None))
         value = getattr(recipe, option.name)
+        value = len(value) if isinstance(value, tuple) else value
         if low is not None and not low <= value <= high:
             raise UserError(f"`{option.name}` must be between {low:,g} and {high:,g}, got {value:g}")
 
@@ -124,4 +172,17 @@ BOUNDS = {
     "train_size": (8, 4096),
     "eval_size": (8, 4096),
     "seed": (0, 2**62),
+}
+MASKED_WORDS_BOUNDS = {  # those of a MaskedWordsRecipe that are others
+    "vocabulary": (500, 60_000),
+    "steps": (1, 10_000_000),
+    "warmup": (1, 1_000_000),  # steps here, not a share
+    "decay": (0, 1_000_000),
+    "max_length": (4, POSITIONS),
+    "head_lr": (0, 100),
+    "masked": (0.01, 0.9),
+    "chinese": (0, 1),
+    "everyday": (0, 1),
+    "broad": (0, 1),
+    "narrow": (0, 1),
 }

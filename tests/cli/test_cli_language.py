@@ -208,6 +208,18 @@ def test_bert_train_and_report(tmp_path, capsys):
     assert "(" in report[-1]
 
 
+def test_bert_train_on_a_corpus(tmp_path, capsys):
+    text = tmp_path / "own.txt"
+    text.write_text("The cat sleeps on the mat.\n貓在睡覺。\n" * 3 + "One more.\n" * 2, encoding="utf-8")
+    command = ["bert", "train", "--corpus", str(text), "--out", str(tmp_path / "run"), "--start", "built-in"]
+    assert main([*command, "--steps", "3", "--warmup", "1", "--decay", "1", "--batch-size", "2"]) == 0
+    assert str(tmp_path / "run" / "model") in capsys.readouterr().out
+    assert main([*command, "--width", "16"]) == 2
+    assert "--width belongs to training without --corpus" in capsys.readouterr().err
+    assert main(["bert", "train", "--start", "nothing"]) == 2
+    assert "--start belongs to training with --corpus" in capsys.readouterr().err
+
+
 # ----------------------------------------------------------------------------------------------- the shape of BERT-base
 
 

@@ -18,6 +18,8 @@ from hw_xai.explain.attention import (
     gradient_x_attention,
     head_statistics,
     name_heads,
+    nouns_of_determiners,
+    subjects_of_verbs,
 )
 
 
@@ -222,7 +224,11 @@ def test_entropy_knows_padding():
 
 # ------------------------------------------------------------------------------------------------------ what heads do
 
-PAIR = TokenInfo(["[CLS]", "蘋", "果", ",", "果", "[SEP]", "果", "。", "[SEP]"], [1, 0, 0, 0, 0, 1, 0, 0, 1])
+PAIR = TokenInfo(
+    ["[CLS]", "蘋", "果", ",", "果", "[SEP]", "果", "。", "[SEP]"],
+    [1, 0, 0, 0, 0, 1, 0, 0, 1],
+    ["", "DET", "ADJ", "PUNCT", "NOUN", "", "VERB", "PUNCT", ""],
+)
 
 
 def slow_share(attention: torch.Tensor, info: TokenInfo, kind: str) -> float:
@@ -241,10 +247,13 @@ def slow_share(attention: torch.Tensor, info: TokenInfo, kind: str) -> float:
             "later special": special[1:],
             "punctuation": marks,
             "same word": [j for j in range(n) if j != i and info.words[j] == info.words[i]],
+            "content word": [j for j in (2, 4, 6) if j != i],
+            "noun of determiner": [],
+            "subject of verb": [],
         }[kind]
         if keys:
             shares.append(sum(attention[i, j].item() for j in keys))
-    return sum(shares) / len(shares)
+    return sum(shares) / len(shares) if shares else float("nan")
 
 
 def test_head_statistics_are_the_definition():
@@ -254,9 +263,9 @@ def test_head_statistics_are_the_definition():
         for layer in range(2):
             for head in range(3):
                 expected = slow_share(attention[layer, head], PAIR, kind)
-                assert found.shares[layer, head, k].item() == pytest.approx(expected, abs=1e-12), kind
-        assert found.even[k].item() == pytest.approx(slow_share(torch.full((9, 9), 1 / 9), PAIR, kind))
-    assert found.n_queries.tolist() == [4, 4, 4, 4, 4, 4, 3]
+                assert found.shares[layer, head, k].item() == pytest.approx(expected, abs=1e-12, nan_ok=True), kind
+        assert found.even[k].item() == pytest.approx(slow_share(torch.full((9, 9), 1 / 9), PAIR, kind), nan_ok=True)
+    assert found.n_queries.tolist() == [4, 4, 4, 4, 4, 4, 3, 4, 0, 0]
 
 
 def test_head_statistics_average_over_queries_of_all_sentences():
@@ -267,7 +276,7 @@ def test_head_statistics_average_over_queries_of_all_sentences():
     assert found.shares[0, 0, 0].item() == pytest.approx(expected)
     batch = random_attentions(2, 1, 1, 9, 9)
     torch.testing.assert_close(
-        head_statistics(batch, [PAIR, PAIR]).shares, head_statistics(list(batch), [PAIR, PAIR]).shares
+        head_statistics(batch, [PAIR, PAIR]).shares, head_statistics(list(batch), [PAIR, PAIR]).shares, equal_nan=True
     )
 
 
@@ -282,6 +291,22 @@ def test_heads_are_named_by_what_they_do():
     assert len(table) == 1 + 3 + 1
     assert table[1].endswith("previous token (1.00)")
     assert table[-1].split()[0] == "even"
+
+
+def test_grammar_by_rule_of_thumb():
+    # the old man in the hat has just seen it and they know
+    tags = ["DET", "ADJ", "NOUN", "ADP", "DET", "NOUN", "AUX", "ADV", "VERB", "PRON", "CCONJ", "PRON", "VERB"]
+    assert nouns_of_determiners(tags) == {0: 2, 4: 5}
+    assert subjects_of_verbs(tags) == {8: 2, 12: 11}
+    info = TokenInfo([f"w{i}" for i in range(13)], [False] * 13, tags)
+    looks = torch.zeros(13, 13)
+    looks[torch.arange(13), [2, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0, 0, 11]] = 1.0
+    found = head_statistics([looks[None, None]], [info])
+    assert found.shares[0, 0, KINDS.index("noun of determiner")] == 1.0  # the second stands beside its noun
+    assert found.shares[0, 0, KINDS.index("subject of verb")] == 1.0
+    assert found.n_queries[-2:].tolist() == [1, 1]
+    with pytest.raises(ValueError, match="as many `tags` as `words`, 13, or none, got 1"):
+        head_statistics([looks[None, None]], [TokenInfo(info.words, info.special, ["DET"])])
 
 
 def test_a_kind_that_never_occurs_is_nan_and_names_nothing():

@@ -6,7 +6,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what BERT is to read, in quotes")
     parser.add_argument("--pair", metavar="TEXT", help="a second text, read together with each sentence")
-    parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (built-in)")
+    parser.add_argument("--model", default="built-in", help="built-in, minilm, e5, a folder or hub id (built-in)")
     parser.add_argument("--mask", nargs="+", default=[], metavar="WORD", help="words to hide; word#2: its second place")
     parser.add_argument("--no-search", action="store_true", help="leave out the nearest tokens of the search corpus")
     parser.add_argument("--out", default="attention", help="folder for the page and pictures (default: %(default)s)")

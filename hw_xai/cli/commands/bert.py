@@ -1,32 +1,54 @@
 """Train the built-in BERT and its reader, or report what a BERT has learned, beside an untrained control."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from ...errors import UserError
 from ...language.bert import load_bert
+from ...language.masked_words import train_masked_words
 from ...language.senses import separation_table
+from ...language.text import read_questions
 from ...language.train import train_bert, train_reader
-from ...training.recipe import BertRecipe, ReaderRecipe
-from ..options import add, add_recipe, recipe_of
+from ...training.recipe import PEOPLES, BertRecipe, MaskedWordsRecipe, ReaderRecipe
+from ..options import add
 
-_HELP = {
-    "sentences": "generated sentences to learn from",
-    "layers": "layers",
-    "width": "width of the hidden states",
-    "heads": "heads in a layer",
+_SHARED = {  # options of both recipes
+    "layers": "layers: of e5 the first so many",
     "steps": "batches",
     "batch_size": "sentences in a batch",
     "lr": "highest learning rate",
     "weight_decay": "AdamW's weight decay",
-    "warmup": "share of the steps in which the learning rate rises",
+    "warmup": "in which the learning rate rises: with --corpus steps, else a share of the steps",
+    "masked": "share of the (common) tokens that are hidden",
+    "seed": "decides everything that is random",
+}
+_OF_CORPUS = {
+    "start": "what to start from: e5, built-in, a folder or nothing (default: e5)",
+    "vocabulary": "pieces, when it starts from e5 or nothing",
+    "decay": "steps, the last, in which the learning rate falls; more --steps go on from before",
+    "max_length": "tokens that are read of a sentence",
+    "head_lr": "highest learning rate of the head that guesses words",
+    "chinese": "share of Chinese sentences",
+    "everyday": "weight of a sentence of everyday text",
+    "broad": "weight of a sentence of an encyclopedia",
+    "narrow": "weight of a sentence of a source with one purpose",
+}
+_OF_GENERATED = {
+    "sentences": "generated sentences to learn from",
+    "width": "width of the hidden states",
+    "heads": "heads in a layer",
     "dropout": "share of activations that are dropped",
-    "masked": "share of common tokens that are hidden",
     "masked_rare": "share of rare tokens that are hidden",
     "context": "weight of guessing the hidden words from any other",
     "cut": "share of sentences with a comma that are shown on one side of it only",
-    "seed": "decides everything that is random",
+}
+_HELP = _SHARED | _OF_CORPUS | _OF_GENERATED
+_WHOLE = {
+    *("layers", "steps", "batch_size", "seed", "vocabulary", "max_length", "decay", "sentences", "width", "heads")
 }
 
 
@@ -34,16 +56,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|report")
     train = actions.add_parser(
         "train",
-        help="train the model of data/bert-built-in",
-        description="Train the built-in model on generated sentences; the same command resumes an interrupted run.",
+        help="train a masked language model on any text, and a reader",
+        description=(
+            "Train a BERT to guess masked words: on the sentences of --corpus, or on generated ones. "
+            "The same command resumes an interrupted run."
+        ),
     )
     add(train, "--out", default="bert", help="folder of the run")
+    train.add_argument(
+        "--corpus",
+        nargs="+",
+        metavar="FILE",
+        help=".txt with a sentence a line, .tsv (lang, source, sentence), or .zip",
+    )
     train.add_argument("--reader", action="store_true", help="then also train the reader, from its weights")
-    add(train, "--reader-steps", default=ReaderRecipe.steps)
+    questions = "people's questions to train the reader on, .jsonl or .zip (generated ones)"
+    train.add_argument("--questions", nargs="+", metavar="FILE", help=questions)
+    add(train, "--reader-steps", help="batches of the reader (the recipe's own)")
     add(train, "--threads")
-    add_recipe(train, BertRecipe, _HELP)
+    for title, helps in (("both", _SHARED), ("with --corpus", _OF_CORPUS), ("without --corpus", _OF_GENERATED)):
+        group = train.add_argument_group(title, "where not given, the recipe's own")
+        for name, help_ in helps.items():
+            kind = str if name == "start" else int if name in _WHOLE else float
+            group.add_argument("--" + name.replace("_", "-"), type=kind, help=help_)
     report = actions.add_parser("report", help="do the senses of words separate, layer by layer?")
-    report.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (default: built-in)")
+    report.add_argument("--model", default="built-in", help="built-in, minilm, e5, a folder or hub id (built-in)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -53,13 +90,38 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.questions and not options.reader:
+        raise UserError("--questions belongs to --reader")
     if options.threads:
         torch.set_num_threads(options.threads)
-    folder = train_bert(recipe_of(options, BertRecipe), options.out)
+    given = {name: getattr(options, name) for name in _HELP if getattr(options, name) is not None}
+    folder = _train_on_corpus(options, given) if options.corpus else _train_on_generated(options, given)
     print(f'done: --model "{folder}"')
     if options.reader:
-        reader = train_reader(ReaderRecipe(steps=options.reader_steps), folder, Path(options.out) / "reader")
+        changes = {} if options.reader_steps is None else {"steps": options.reader_steps}
+        recipe = replace(PEOPLES if options.questions else ReaderRecipe(), **changes)
+        examples = read_questions(options.questions, recipe.examples) if options.questions else None
+        reader = train_reader(recipe, folder, Path(options.out) / "reader", examples=examples)
         print(f'done: --model "{reader}"')
+
+
+def _train_on_corpus(options: argparse.Namespace, given: dict[str, Any]) -> Path:
+    _check_none_of(given, _OF_GENERATED, "training without --corpus")
+    if "layers" in given:
+        given["layers"] = tuple(range(given["layers"]))
+    return train_masked_words(MaskedWordsRecipe(**given), options.corpus, options.out)
+
+
+def _train_on_generated(options: argparse.Namespace, given: dict[str, Any]) -> Path:
+    _check_none_of(given, _OF_CORPUS, "training with --corpus")
+    if "warmup" in given and given["warmup"] > 1:
+        raise UserError(f"--warmup must be a share of the steps without --corpus, got {given['warmup']:g}")
+    return train_bert(BertRecipe(**given), options.out)
+
+
+def _check_none_of(given: dict[str, Any], others: dict[str, str], whose: str) -> None:
+    for name in given.keys() & others.keys():
+        raise UserError(f"--{name.replace('_', '-')} belongs to {whose}")
 
 
 def _report(name: str) -> None:

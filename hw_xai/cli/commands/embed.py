@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentences", default="ten", help="ten, built-in:WORD, passage:N or a file (default: ten)")
     parser.add_argument("--word", help="the word whose vectors are compared (default for ten: 果)")
     add(parser, "--occurrence")
-    parser.add_argument("--model", help="built-in, minilm, a folder or hub id (default: built-in, or its reader)")
+    parser.add_argument("--model", help="built-in, minilm, e5, a folder or hub id (default: built-in, or its reader)")
     parser.add_argument("--method", choices=METHODS, default="pca", help="of the projection (default: %(default)s)")
     parser.add_argument("--metric", choices=METRICS, default="cosine", help="shown first (default: %(default)s)")
     parser.add_argument("--seed", type=seed, default=0, help="of t-SNE and UMAP (default: %(default)s)")

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--word", help="explain log P of this word when it is hidden")
     add(parser, "--occurrence")
     parser.add_argument("--reference", metavar="TEXT", help="explain the similarity to another sentence")
-    parser.add_argument("--model", default="built-in", help="built-in, minilm, a folder or hub id (built-in)")
+    parser.add_argument("--model", default="built-in", help="built-in, minilm, e5, a folder or hub id (built-in)")
     parser.add_argument("--n-samples", type=count, help="draws of SmoothGrad and LIME")
     parser.add_argument("--n-steps", type=count, help="points on the path of integrated gradients")
     parser.add_argument("--seed", type=seed, default=0, help="decides everything that is random (default: %(default)s)")
