@@ -359,7 +359,7 @@ def _resume(out: Path, recipe: MaskedWordsRecipe, model: nn.Module, optimizer: t
             was |= {"steps": recipe.steps, "decay": recipe.decay}
             if saved["step"] > recipe.level_until:
                 raise UserError(
-                    f"{place} is at step {saved['step']}: give --steps of at least {saved['step'] + recipe.decay}"
+                    f"{place} is at step {saved['step']}: give `steps` of at least {saved['step'] + recipe.decay}"
                 )
         check_same_recipe(place, was, now)
         model.load_state_dict(saved["model"])

@@ -94,10 +94,6 @@ class ReaderRecipe:
         _check_bounds(self)
 
 
-# Of people's questions: the passages are longer and the model is larger. Chinese and English in turn while both last.
-PEOPLES = ReaderRecipe(examples=20_476, steps=3200, batch_size=16, lr=1.5e-4)
-
-
 @dataclass(frozen=True)
 class MaskedWordsRecipe:
     """Everything that decides the weights of the masked language model, apart from the text."""
@@ -186,3 +182,6 @@ MASKED_WORDS_BOUNDS = {  # those of a MaskedWordsRecipe that are others
     "broad": (0, 1),
     "narrow": (0, 1),
 }
+
+# Of people's questions: the passages are longer and the model is larger. Chinese and English in turn while both last.
+PEOPLES = ReaderRecipe(examples=20_476, steps=3200, batch_size=16, lr=1.5e-4)

@@ -199,7 +199,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, monkeypatch, corpus,
         with pytest.raises(KeyboardInterrupt):
             train_masked_words(TINY, [corpus], tmp_path, progress=False)
     assert_equal_weights(train_masked_words(TINY, [corpus], tmp_path, progress=False), trained)
-    with pytest.raises(UserError, match=r"another recipe .lr was 0.*choose another --out"):
+    with pytest.raises(UserError, match=r"another recipe .lr was 0.*choose another `out`"):
         train_masked_words(replace(TINY, lr=1.0), [corpus], tmp_path, progress=False)
 
 
@@ -208,7 +208,7 @@ def test_more_steps_go_on_from_where_the_rate_still_stood(tmp_path, corpus):
     train_masked_words(TINY, [corpus], tmp_path / "grown", progress=False)
     grown = train_masked_words(longer, [corpus], tmp_path / "grown", progress=False)
     assert_equal_weights(grown, train_masked_words(longer, [corpus], tmp_path / "once", progress=False))
-    with pytest.raises(UserError, match="is at step 10: give --steps of at least 12"):
+    with pytest.raises(UserError, match="is at step 10: give `steps` of at least 12"):
         train_masked_words(replace(TINY, steps=9), [corpus], tmp_path / "grown", progress=False)
 
 
@@ -221,9 +221,9 @@ def test_training_goes_on_from_a_folder(tmp_path, corpus, trained):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"masked": 0.0}, "--masked must be between 0.01 and 0.9, got 0"),
-        ({"max_length": 900}, "--max-length must be between 4 and 192"),
-        ({"steps": 3}, "--steps must be at least warmup and decay together, 4"),
+        ({"masked": 0.0}, "`masked` must be between 0.01 and 0.9, got 0"),
+        ({"max_length": 900}, "`max_length` must be between 4 and 192"),
+        ({"steps": 3}, "`steps` must be at least `warmup` and `decay` together, 4"),
     ],
 )
 def test_a_recipe_out_of_bounds(change, message):
