@@ -263,7 +263,7 @@ def start_of(recipe: MaskedWordsRecipe, out: Path, sentences: Sequence[Sentence]
     if recipe.start not in ("e5", "nothing"):
         start = load_bert(recipe.start)
         if type(start.model).__name__ != "BertForMaskedLM":
-            raise UserError(f"--start must be a BERT that guesses masked words, but {recipe.start} is none")
+            raise UserError(f"`start` must be a BERT that guesses masked words, but {recipe.start} is none")
         start.model.set_attn_implementation("sdpa")
         return start.model, start.tokenizer
     kept = out / "tokenizer"

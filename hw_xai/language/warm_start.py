@@ -234,7 +234,7 @@ def cut_model(whole: nn.Module, words: Tensor, layers: Sequence[int], positions:
 
     old = whole.config
     if not all(0 <= layer < old.num_hidden_layers for layer in layers):
-        raise UserError(f"--layers must be between 1 and {old.num_hidden_layers}, got {max(layers) + 1}")
+        raise UserError(f"`layers` must be between 1 and {old.num_hidden_layers}, got {max(layers) + 1}")
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=old.hidden_size,
