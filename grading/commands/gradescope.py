@@ -50,10 +50,11 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--salt needs --roster: whose options it shuffled is known by the id of each student")
     counts = rules(options)  # a mistake is told before the key is computed
     roster = read_roster(options.roster) if options.roster else NO_ROSTER
-    secret = secrets.token_hex(32) if options.seed is None else f"fixed {options.seed}"
+    secret = secrets.token_hex(32) if options.seed is None else ""
+    fixed = () if secret else private_seeds(f"fixed {options.seed}")  # without: new ones for every submission
     key = {} if options.no_questions else compute_key(progress=True)
     plan = Plan(
-        Course(**counts, seeds=private_seeds(secret), key=key),
+        Course(**counts, seeds=fixed, key=key, secret=secret),
         {student: None if options.salt is None else variant_of(student, options.salt) for student in roster.students},
         options.visibility,
         options.question_visibility or options.visibility,

@@ -203,12 +203,13 @@ def rules(options: argparse.Namespace) -> dict:
 
 
 def _course(options: argparse.Namespace, given: dict, journal: Journal) -> Course:
-    from ..running.rules import Course, private_seeds
+    from ..running.rules import POOL, Course, private_seeds
 
-    secret = journal.secret if options.seed is None else f"fixed {options.seed}"
+    secret = journal.secret if options.seed is None else ""
+    seeds = private_seeds(secret, POOL) if secret else private_seeds(f"fixed {options.seed}")
     key = {} if options.no_questions else _key(journal)
     tier = "none" if options.i_trust_these_submissions else options.isolation
-    return Course(**given, isolation=tier, seeds=private_seeds(secret), key=key)
+    return Course(**given, isolation=tier, seeds=seeds, key=key, secret=secret)
 
 
 def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:

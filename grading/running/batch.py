@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Protocol
@@ -41,9 +41,9 @@ LOOK, PATIENCE = 0.2, 1.5  # seconds: between looks at whether to stop, and unti
 
 
 class Examiner(Protocol):
-    """Grades the exercises of one submission after another; used by one thread."""
+    """Grades the exercises of one submission after another, on inputs from these seeds; used by one thread."""
 
-    def exercises(self, sources: Mapping[str, str]) -> tuple[Graded, ...]: ...
+    def exercises(self, sources: Mapping[str, str], seeds: tuple[int, ...]) -> tuple[Graded, ...]: ...
 
     def close(self) -> None: ...
 
@@ -54,13 +54,13 @@ class Here:
     def __init__(self, course: Course, ready: list[Sandbox] | None = None):
         self.course, self.ready, self.sandbox = course, ready or [], None
 
-    def exercises(self, sources: Mapping[str, str]) -> tuple[Graded, ...]:
+    def exercises(self, sources: Mapping[str, str], seeds: tuple[int, ...]) -> tuple[Graded, ...]:
         if not self.sandbox:  # late: often nothing is left to grade
             try:
                 self.sandbox = self.ready.pop()
             except IndexError:
                 self.sandbox = sandbox_of(self.course)
-        return grade_exercises(sources, self.course, self.sandbox)
+        return grade_exercises(sources, replace(self.course, seeds=seeds, secret=""), self.sandbox)
 
     def close(self) -> None:
         if self.sandbox:
@@ -167,7 +167,8 @@ class Batch:
                 self.begun.end(one.student)
                 return Outcome(one.student)
             sources = submission.sources
-            result = completed(submission, self.course, examiner.exercises(sources))
+            seeds = self.course.seeds_for(one.student, submission.digest)
+            result = completed(submission, self.course, examiner.exercises(sources, seeds))
             return Outcome(one.student, key, result, sources)
         except UserError:
             raise

@@ -45,6 +45,7 @@ DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do no
 
 def grade(submission: Submission, course: Course, sandbox: Sandbox) -> Result:
     """Return the result of a submission; nothing that a student handed in raises."""
+    course = replace(course, seeds=course.seeds_for(submission.student, submission.digest), secret="")
     return completed(submission, course, grade_exercises(submission.sources, course, sandbox))
 
 
@@ -117,7 +118,7 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
             plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
         reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
         if reply.status != "ok":
-            return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.tier)
+            return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.isolation)
         verdict = _verdict(name, plans, reply)
     except UserError:
         raise
@@ -132,7 +133,7 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
         verdict.hint,
         verdict.misconception,
         None if verdict.passed else _picture(verdict),
-        sandbox.tier,
+        sandbox.isolation,
     )
 
 

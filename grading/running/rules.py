@@ -1,8 +1,10 @@
 """What the course asks for and how it counts: exercises and points, seeds, key, rules. Plain data."""
 
 import hashlib
+import hmac
 import json
 import math
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +20,8 @@ Show = Literal["none", "points", "all"]
 FOLDER = Path(__file__).parent
 DRAWS_ONLY = ("notebooks", "reports", "commands", "cli.py", "batch.py", "cluster.py", "journal.py", "audit.py",
               "release.py", "cells.py", "checking.py", "teaching_page.py", "gradescope.py", "wheel.py")  # fmt: skip
+DRAWN = 3  # seeds for one submission
+POOL = 12  # seeds for a class: with these few, what the references give is calculated once for all
 SHOWING = ("language", "show_answers", "title")
 
 
@@ -34,7 +38,9 @@ class LatePolicy:
 
 @dataclass(frozen=True)
 class Course:
-    """points: exercise -> points, of those that count. key: question -> right options; empty: no questions are graded.
+    """points: exercise -> points, of those that count. seeds: of the inputs; with a secret each submission gets DRAWN
+    of them, or new ones if there are none, and nobody who changes a submission knows the next. key: question -> right
+    options; empty: no questions are graded.
 
     partial: credit for an answer that is partly right. due: aware. wall, memory: limits of one exercise, in seconds and
     bytes; None is the sandbox's own. isolation: the tier asked for. The rest decides what is shown, not the points.
@@ -52,6 +58,16 @@ class Course:
     language: str = "both"
     show_answers: Show = "points"
     title: str = ""
+    secret: str = ""
+
+    def seeds_for(self, student: str, digest: str) -> tuple[int, ...]:
+        """Return the seeds for one submission: always the same ones, others for every other submission."""
+        if not self.secret:
+            return self.seeds
+        drawn = hmac.new(self.secret.encode(), f"{student}\0{digest}".encode("utf-8", "replace"), "sha256").hexdigest()
+        if not self.seeds:
+            return private_seeds(drawn, DRAWN)
+        return tuple(random.Random(drawn).sample(self.seeds, DRAWN))
 
     def days_late(self, submitted: datetime | None, late: bool | None) -> int:
         """Return the days begun since the date due; one where the download says "late" and not when."""
@@ -102,7 +118,7 @@ def kit() -> str:
     return digest.hexdigest()
 
 
-def private_seeds(secret: str, n: int = 3) -> tuple[int, ...]:
+def private_seeds(secret: str, n: int = DRAWN) -> tuple[int, ...]:
     """Return seeds that nobody can know without the secret; never those that students test with, which are small."""
     digests = (hashlib.sha256(f"{secret}\nseed {i}".encode()).digest() for i in range(n))
     return tuple(10**6 + int.from_bytes(digest[:8], "big") % 10**9 for digest in digests)

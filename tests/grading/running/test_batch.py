@@ -47,7 +47,7 @@ class Examiner:
         type(self).made += 1
         self.error, self.at = error, at
 
-    def exercises(self, sources):
+    def exercises(self, sources, seeds):
         student = sources["saliency"]
         if student == self.at:
             raise self.error
@@ -147,9 +147,9 @@ def test_who_was_begun_once_and_never_ended_comes_last_and_alone(tmp_path):
     order = []
 
     class Noting(Examiner):
-        def exercises(self, sources):
+        def exercises(self, sources, seeds):
             order.append(sources["saliency"])
-            return super().exercises(sources)
+            return super().exercises(sources, seeds)
 
     one = run(tmp_path, CLASS, Noting)
     assert order[-2:] == ["b03", "b05"]
@@ -198,9 +198,9 @@ def test_an_interruption_does_not_wait_for_what_is_being_graded(tmp_path, monkey
     release = threading.Event()
 
     class Hanging(Examiner):
-        def exercises(self, sources):
+        def exercises(self, sources, seeds):
             release.wait()
-            return super().exercises(sources)
+            return super().exercises(sources, seeds)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, CLASS, Hanging)
