@@ -8,8 +8,6 @@ again.
 """
 
 import inspect
-import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.overrides import TorchFunctionMode
 
+from .known import Known
 from .layers import CONVOLUTIONS
-from .lending import HOOKS, borrowed, copied, has_hooks, is_private, unwrapped
+from .lending import HOOKS, borrowed, copied, has_hooks, is_private
 from .model import as_scores, called
 from .protocols import Model
 
@@ -40,8 +39,7 @@ class Wiring(NamedTuple):
     any_layout: bool  # whether the maps may lie in memory in another order
 
 
-_known: "weakref.WeakKeyDictionary[nn.Module, tuple[object, Wiring | None]]" = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_known: Known[Wiring | None] = Known()
 
 
 @contextmanager
@@ -59,23 +57,10 @@ def prepared(model: Model, x: Tensor, passes: int) -> Iterator[None]:
     asked = borrowed(model)
     with ExitStack() as stack:
         if passes >= WORTH_IT and is_private(asked) and not any("forward" in m.__dict__ for m in asked.modules()):
-            wiring = wiring_of(model, x)
+            wiring = _known.of(model, lambda module: find_wiring(module, x))
             if wiring is not None:
                 apply(wiring, asked, stack)
         yield
-
-
-def wiring_of(model: nn.Module, x: Tensor) -> Wiring | None:
-    """Return how a module is wired, seen once and then known; None where that cannot be found out safely."""
-    model = unwrapped(model)
-    shape = tuple((id(module), type(module), "forward" in module.__dict__) for module in model.modules())
-    with _lock:
-        seen, wiring = _known.get(model, (None, None))
-    if seen != shape:
-        wiring = find_wiring(model, x)
-        with _lock:
-            _known[model] = shape, wiring
-    return wiring
 
 
 def find_wiring(model: nn.Module, x: Tensor) -> Wiring | None:

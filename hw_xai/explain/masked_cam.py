@@ -4,6 +4,7 @@ All take (model, inputs, target=None): inputs (N, C, H, W) with 0 for nothing to
 Each input is explained on its own, batch_size masked copies at a time. A probability is the softmax of the scores.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from ..core.arguments import check_amount, check_batch_size, described
 from ..core.batches import explaining, progress_bar
 from ..core.layers import CONVOLUTIONS, find_layer, hooked, record
+from ..core.lending import lent
+from ..core.maps import as_maps, last_map, layout_of
 from ..core.memory import fitting_chunks
 from ..core.model import resolve_target, scores_of
 from ..core.preparing import prepared
@@ -132,19 +135,22 @@ def block_layers(model: Model, x: Tensor) -> list[nn.Module]:
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"`layers` must be given for a model that is no module, got {described(model)}")
-    ran: list[tuple[nn.Module, torch.Size]] = []
+    ran: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, output: Tensor) -> None:
-        ran.append((module, output.shape[2:] if isinstance(output, Tensor) else torch.Size()))
+        layout = layout_of(output, module, x) if isinstance(output, Tensor) else None
+        ran.append((module, () if layout is None else layout.grid))
 
-    with hooked([module for module in model.modules() if module is not model], note):
+    with lent(model), hooked([module for module in model.modules() if module is not model], note):
         scores_of(model, x)
     modules = [module for module, _ in ran]
-    sizes = {size for module, size in ran if isinstance(module, tuple(CONVOLUTIONS)) and size.numel() > 1}
+    kinds = (*CONVOLUTIONS, nn.LayerNorm)
+    sizes = {size for module, size in ran if isinstance(module, kinds) and math.prod(size) > 1}
     last = {size: module for module, size in ran if size in sizes and modules.count(module) == 1}
     if not last:
         raise ValueError(f"`layers` must be given for a model without convolution modules, got {described(model)}")
-    return list(last.values())
+    deepest = last_map(model, x)  # behind it a ViT looks at its class token only
+    return [deepest if (deepest, size) in ran else module for size, module in last.items()]
 
 
 # --------------------------------------------------------------------------------------------------------------- SISE
@@ -193,14 +199,16 @@ def maps_and_slopes(
     with torch.enable_grad(), starting_at(layers), record(model, layers) as recording:
         scores = scores_of(model, x)
         index = int(resolve_target(scores, target))
-        outputs = [maps_of(recording, layer, x) for layer in layers]
+        maps = [maps_of(recording, layer, x).detach()[0] for layer in layers]
+        outputs = [recording[layer] for layer in layers]
         # of log p: 1/p times the gradient of p, which matters to no comparison, and less prone to vanish
         log_p = scores.log_softmax(dim=1)[0, index]
         slopes = torch.autograd.grad(log_p, outputs, allow_unused=True) if log_p.requires_grad else [None]
     if any(s is None for s in slopes):
         cause = "(is there a detach(), no_grad() or argmax behind it?)"
         raise ValueError(f"`layers` must all lead to the scores, got one that they do not depend on {cause}")
-    return index, [m.detach()[0] for m in outputs], [s.mean(dim=spatial(s))[0] for s in slopes]
+    of_maps = [as_maps(s, layer, x) for s, layer in zip(slopes, layers, strict=True)]
+    return index, maps, [s.mean(dim=spatial(s))[0] for s in of_maps]
 
 
 def otsu(values: Tensor) -> float:
@@ -230,7 +238,7 @@ def _weighted_maps(
 ) -> Tensor:
     """Return Σₖ wₖ Aₖ for each input, enlarged to its size, with the maps and weights that weigh finds."""
     check_batch_size(batch_size)
-    layer = map_layer(model, layer)
+    layer = map_layer(model, layer, inputs)
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
         maps, scores = maps_and_scores(model, layer, x)  # (1, K, h, w), (1, C)
