@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 class Known(Generic[T]):
-    """A fact about each model, found at its first use. For any number of threads."""
+    """A fact about each model, found at its first use; None, for "could not see", is asked again. For any threads."""
 
     def __init__(self):
         self._facts: weakref.WeakKeyDictionary[nn.Module, tuple[object, T]] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def of(self, model: nn.Module, find: Callable[[nn.Module], T]) -> T:
+    def of(self, model: nn.Module, find: Callable[[nn.Module], T | None]) -> T | None:
         """Return what find(model) says, or said before."""
         model = unwrapped(model)
         parts = tuple((id(module), type(module), "forward" in module.__dict__) for module in model.modules())
@@ -27,6 +27,7 @@ class Known(Generic[T]):
             seen, fact = self._facts.get(model, (None, None))
         if seen != parts:
             fact = find(model)
-            with self._lock:
-                self._facts[model] = parts, fact
+            if fact is not None:
+                with self._lock:
+                    self._facts[model] = parts, fact
         return fact

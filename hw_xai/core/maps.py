@@ -103,7 +103,7 @@ def _distortion(grid: tuple[int, ...], sides: tuple[int, ...]) -> float:
 
 # -------------------------------------------------------------------------------------------------------- the last map
 
-_last: Known[nn.Module | None] = Known()
+_last: Known[nn.Module] = Known()
 
 
 def last_map(model: Model, inputs: Tensor | None = None) -> nn.Module:
@@ -176,7 +176,7 @@ def _pass(model: nn.Module, x: Tensor) -> tuple[list[_Given], Tensor, list[Tenso
         return copy
 
     modules = [module for module in unwrapped(model).modules() if module is not unwrapped(model)]
-    copies = copied(model, containers=True)
+    copies = copied(model, for_a_look=True)
     if copies is None:  # lent itself: its counters will see the pass
         with hooked(modules, note):
             return given, scores_of(model, x), heads

@@ -39,7 +39,8 @@ class Wiring(NamedTuple):
     any_layout: bool  # whether the maps may lie in memory in another order
 
 
-_known: Known[Wiring | None] = Known()
+UNTOUCHED = Wiring((), any_layout=False)
+_known: Known[Wiring] = Known()
 
 
 @contextmanager
@@ -67,29 +68,28 @@ def find_wiring(model: nn.Module, x: Tensor) -> Wiring | None:
     """Look at one pass of the first row of x, and ask for its scores once more with the folded convolutions."""
     modules = list(model.modules())
     if not any(map(_is_plain_convolution, modules)) or any(map(has_hooks, modules)) or _is_listened_to():
-        return None
+        return UNTOUCHED
     try:
         if not all(_keeps_to_itself(kind) for kind in {type(module) for module in modules}):
-            return None
+            return UNTOUCHED
         # on a copy with lists of its own, so that counters do not see these passes
-        copies = copied(model, containers=True)
+        copies = copied(model, for_a_look=True)
         if copies is None:
-            return None
+            return UNTOUCHED
         copy, row = copies[id(model)], x[:1]
         with torch.no_grad():
             wiring, scores = observed(copy, row)
-            if wiring is not None:
-                with ExitStack() as stack:
-                    apply(wiring, copy, stack)
-                    again = as_scores(called(copy, row), row)
-                if (again - scores).abs().max() > TOLERANCE * scores.abs().max():
-                    return None
+            with ExitStack() as stack:
+                apply(wiring, copy, stack)
+                again = as_scores(called(copy, row), row)
+            if (again - scores).abs().max() > TOLERANCE * scores.abs().max():
+                return UNTOUCHED
         return wiring
     except Exception:  # whatever a forward does not like about being watched: do without
         return None
 
 
-def observed(model: nn.Module, x: Tensor) -> tuple[Wiring | None, Tensor]:
+def observed(model: nn.Module, x: Tensor) -> tuple[Wiring, Tensor]:
     """Run a model that nobody else has, and return how it is wired, with the scores (N, C) of x."""
     modules = list(model.modules())
     norms = tuple(CONVOLUTIONS.values())
@@ -103,7 +103,7 @@ def observed(model: nn.Module, x: Tensor) -> tuple[Wiring | None, Tensor]:
             output = called(model, x)
     scores = as_scores(output, x)
     if watch.reads_values:
-        return None, scores
+        return UNTOUCHED, scores
     times = Counter(watch.calls)
     pairs = []
     for output, place in watch.made.values():
