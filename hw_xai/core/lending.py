@@ -118,7 +118,7 @@ def preserved(model: Model) -> Iterator[None]:
 def copied(model: nn.Module, for_a_look: bool = False) -> dict[int, nn.Module] | None:
     """Copy the tree of modules below a model, in eval mode with frozen parameters that share the memory.
 
-    for_a_look: give the copy lists and dicts of its own too and no hooks, so that a call is seen by nobody. None for what
+    for_a_look: give the copy lists and dicts of its own too and no hooks, so that nobody sees its calls. None for what
     refers to its modules in a way that no copy can follow: hooks, TorchScript, a function that encloses a module.
     """
     listened_to = not for_a_look and any(map(has_hooks, model.modules()))
@@ -205,7 +205,7 @@ def _is_filled(cell: types.CellType) -> bool:
 
 def _fill(copy: nn.Module, module: nn.Module, twin: _Twin) -> None:
     for name, value in module.__dict__.items():
-        # the dicts of hooks too: what is hooked to the copy must not listen to the user's model, nor the other way round
+        # none of the user's hooks, and in dicts of its own: what is hooked to the copy must not listen to the model
         copy.__dict__[name] = type(value)() if "hooks" in name and isinstance(value, dict) else twin.of(value)
     copy.__dict__["_modules"] = {
         name: None if child is None else twin.of(child) for name, child in module._modules.items()
