@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hw_xai.files import atomic, zipped
 
+from .homework.release.wheel import kit_wheel, pins
 from .intake.archives import files_at
 from .intake.reading import CouldNotBeRead, Reader
 from .intake.submissions import Found, homes_of
@@ -28,7 +29,6 @@ from .platforms.layouts import ids_of, safe
 from .running.rules import Course, course_data, course_from
 from .verdict.feedback import in_words
 from .verdict.results import Graded, Result
-from .wheel import kit_wheel, pins
 from .words import Text
 
 if TYPE_CHECKING:

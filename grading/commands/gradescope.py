@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
     from ..gradescope import Plan, autograder_zip
-    from ..homework.key import compute_key
+    from ..homework.evidence.key import compute_key
     from ..platforms.roster import NO_ROSTER, read_roster, variant_of
     from ..running.rules import Course, private_seeds
 

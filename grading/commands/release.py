@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from ..homework.cells import Options
+    from ..homework.release.cells import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
     from tqdm import tqdm
 
-    from ..homework.cells import Options
-    from ..homework.release import as_bytes, execute, keep_pictures, masters, release, write
-    from ..homework.teaching_page import html_of
+    from ..homework.release.cells import Options
+    from ..homework.release.notebooks import as_bytes, execute, keep_pictures, masters, release, write
+    from ..homework.release.teaching_page import html_of
     from ..platforms.roster import read_roster, variant_of
 
     if options.pictures and not options.solved:
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
 
 def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
     """Raise UserError if a released file is not what its master makes now."""
-    from ..homework.release import drift
+    from ..homework.release.notebooks import drift
 
     stale = [str(folder / name) for folder, its in folders.items() for name in drift(paths, its, folder)]
     if stale:

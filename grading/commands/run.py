@@ -236,13 +236,18 @@ def _close(ready: list[Sandbox]) -> None:
 
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:
-    """Return the key of the questions, computed once for a journal and a version of the kit."""
-    from ..homework.key import compute_key
-    from ..running.rules import kit
+    """Return the key of the questions, computed once for a journal and what the key is computed from."""
+    from ..homework.evidence.key import compute_key
+    from ..running import fingerprint
 
-    kept = journal.recall("key")
-    if not kept or kept["kit"] != kit():
-        kept = {"kit": kit(), "key": {name: sorted(right) for name, right in compute_key(progress=True).items()}}
+    now, kept = fingerprint.of_key(), journal.recall("key")
+    if not kept or kept.get("from") != now:
+        if kept:
+            print("note: the key is computed anew: the code, data or libraries behind it have changed since")
+        key = {name: sorted(right) for name, right in compute_key(progress=True).items()}
+        if kept and (other := [name for name in key if key[name] != kept["key"].get(name)]):
+            print(f"note: the key is another one now for {', '.join(other)}: the class is graded anew")
+        kept = {"from": now, "key": key}
         journal.keep("key", kept)
     return {name: frozenset(right) for name, right in kept["key"].items()}
 

@@ -22,7 +22,7 @@ from .system_calls import system_call_filter
 
 DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 INSIDE = Path(__file__).with_name("inside")  # all of the kit that lies in the sandbox
-KEY = INSIDE.parents[1] / "homework" / "key.py"
+KEY = INSIDE.parents[1] / "homework" / "evidence" / "key.py"
 
 
 class Unavailable(Exception):

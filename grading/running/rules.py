@@ -9,17 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Literal
 
 from hw_xai.errors import UserError
 
+from . import fingerprint
+
 Show = Literal["none", "points", "all"]
-FOLDER = Path(__file__).parent
-DRAWS_ONLY = ("notebooks", "reports", "commands", "cli.py", "batch.py", "cluster.py", "journal.py", "audit.py",
-              "release.py", "cells.py", "checking.py", "teaching_page.py", "gradescope.py", "wheel.py")  # fmt: skip
 DRAWN = 3  # seeds for one submission
 POOL = 12  # seeds for a class: with these few, what the references give is calculated once for all
 SHOWING = ("language", "show_answers", "title")
@@ -79,7 +75,7 @@ class Course:
     def fingerprint(self) -> str:
         """A hash of all that decides the result of a submission: the kit, the versions below it, and the rules."""
         rules = {name: value for name, value in course_data(self).items() if name not in SHOWING}
-        return hashlib.sha256(json.dumps([kit(), rules], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([fingerprint.of_grades(), rules], sort_keys=True).encode()).hexdigest()
 
 
 def course_data(course: Course) -> dict:
@@ -101,21 +97,6 @@ def course_from(data: dict) -> Course:
             "late": LatePolicy(**data["late"]),
         }
     )
-
-
-@cache
-def kit() -> str:
-    """Return a hash of the code that decides results, and of the versions of what it calculates with."""
-    files = sorted(
-        file
-        for folder in (FOLDER, FOLDER.parent / "hw_xai" / "explain")
-        for file in [*folder.rglob("*.py"), *folder.rglob("*.toml")]
-        if file.relative_to(folder).parts[0] not in DRAWS_ONLY
-    )
-    digest = hashlib.sha256(f"torch {version('torch')} numpy {version('numpy')}".encode())
-    for file in files:
-        digest.update(f"\n{file.relative_to(FOLDER.parent).as_posix()}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def private_seeds(secret: str, n: int = DRAWN) -> tuple[int, ...]:

@@ -22,9 +22,9 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from grading.homework.cells import Options
 from grading.homework.exercises import EXERCISES
-from grading.homework.release import as_bytes, masters, release
+from grading.homework.release.cells import Options
+from grading.homework.release.notebooks import as_bytes, masters, release
 from hw_xai.cli.commands.submit import packed
 
 SOLUTIONS = Path(__file__).parent.parent / "grading" / "solutions"

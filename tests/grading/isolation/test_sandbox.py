@@ -157,7 +157,7 @@ def test_what_is_printed_comes_back_cut(sandbox):
         ("import torch\n\n1 / 0", "failed", "raised ZeroDivisionError (line 3: `1 / 0`)"),
         ("import hw_xai", "failed", "the library of explanations hw_xai is not there when graded"),
         ("from captum.attr import Saliency", "failed", "captum is not there when graded: write it with torch alone"),
-        ("import grading.homework.key", "failed", "grading is not there"),
+        ("import grading.homework.evidence.key", "failed", "grading is not there"),
         ("import grading.verdict.judging", "failed", "grading is not there"),
         ("import pandas", "failed", "the module pandas is not there when graded"),
         ("def f(x): return [1.0]", "failed", "a tensor or an array must be returned, not list"),

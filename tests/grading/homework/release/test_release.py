@@ -7,10 +7,11 @@ import re
 import pytest
 from PIL import Image
 
-from grading.homework import cells, release
-from grading.homework.cells import Options, stubbed
 from grading.homework.exercises import EXERCISES
 from grading.homework.questions import Question, chosen
+from grading.homework.release import cells
+from grading.homework.release import notebooks as release
+from grading.homework.release.cells import Options, stubbed
 from grading.platforms.roster import Person, read_roster, variant_of
 from grading.words import Text
 from hw_xai.errors import UserError

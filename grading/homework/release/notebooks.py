@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
 
+from ..questions import Question
 from .cells import (
     MASTERS,
     PICTURES,
@@ -33,7 +34,6 @@ from .cells import (
     question_cell,
     questions_of,
 )
-from .questions import Question
 
 HAN = r"[\u3000-\u9fff\uff00-\uffef]"
 BREAK = re.compile(rf"^(?!#)(.*{HAN})\n(?={HAN})", re.MULTILINE)  # not behind a heading

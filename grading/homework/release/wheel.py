@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hw_xai.files import zipped
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 PACKAGES = ("hw_xai", "grading")
 FORM = "Wheel-Version: 1.0\nGenerator: hw-grade\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 

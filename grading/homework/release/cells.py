@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from hw_xai.show.frame.images import data_uri
 
-from ..verdict.feedback import Language, in_words
-from ..words import Text
-from .exercises import EXERCISES
-from .questions import Question, letters, load_questions
+from ...verdict.feedback import Language, in_words
+from ...words import Text
+from ..exercises import EXERCISES
+from ..questions import Question, letters, load_questions
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_GRADING = Path(__file__).parents[1]
+_GRADING = Path(__file__).parents[2]
 # beside the package in a checkout, inside it once installed
 MASTERS = next((p for p in (_GRADING / "notebooks", _GRADING.parent / "notebooks") if p.exists()), _GRADING)
 PICTURES = MASTERS / "pictures"
