@@ -6,4 +6,8 @@ def __getattr__(name: str):
         from .homework.check import check
 
         return check
+    if name == "submit":
+        from .intake.submit import submit
+
+        return submit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

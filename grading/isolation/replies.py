@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from ..verdict.exercise import EXPLAINERS
 from ..words import Text
 from .inside.calls import Call, from_frame
 from .inside.confine import Limits
+from .inside.libraries import EXPLAINERS
 
 Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 ALONE = (

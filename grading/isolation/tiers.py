@@ -5,9 +5,7 @@ Each says by its attributes what the sandbox needs: `command` starts a worker, `
 not hold here. Making one raises Unavailable where it does not work; `close` takes away what it left.
 """
 
-import importlib.metadata
 import os
-import re
 import shutil
 import sys
 import sysconfig
@@ -18,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from .inside.confine import landlock_version
+from .inside.libraries import libraries
 from .system_calls import system_call_filter
 
-DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 INSIDE = Path(__file__).with_name("inside")  # all of the kit that lies in the sandbox
 KEY = INSIDE.parents[1] / "homework" / "evidence" / "key.py"
 
@@ -67,7 +65,7 @@ class Bubblewrap:
             for folder in _standard_library():
                 if os.path.isdir(f"{folder}/{hidden}"):
                     arguments += ["--tmpfs", f"{folder}/{hidden}"]
-        for name, path in _libraries().items():
+        for name, path in libraries().items():
             arguments += ["--ro-bind", path, f"/site/{name}"]
         arguments += ["--ro-bind", str(INSIDE), "/kit/inside"]
         for device in ("null", "zero", "random", "urandom"):
@@ -106,10 +104,10 @@ class Process:
             raise Unavailable("without Landlock students could read the solutions: put the kit into a 0700 folder")
         if not version:
             self.missing.append("no Landlock: students' code can read what every user of this machine can read")
-        if self.users and not _open_to_all([*_standard_library(), *_libraries().values()]):
+        if self.users and not _open_to_all([*_standard_library(), *libraries().values()]):
             self.missing.append("Python or its packages lie in a folder for root alone: only what is loaded is there")
         self.folder = _kit()
-        readable = [*_system(), *_libraries().values(), self.folder, "/proc/cpuinfo"]
+        readable = [*_system(), *libraries().values(), self.folder, "/proc/cpuinfo"]
         readable += ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
         folders = set(_standard_library())  # file by file: what others installed lies between
         readable = [path for path in readable if path not in folders and not os.path.islink(path)]
@@ -184,27 +182,6 @@ def _users() -> tuple[int, int]:
 
 
 @lru_cache
-def _libraries() -> dict[str, str]:
-    """Return where the top-level folders and modules of DISTRIBUTIONS and all that they need lie, by name."""
-    found, waiting, seen = {}, list(DISTRIBUTIONS), set()
-    while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # for another system or an extra; what is truly missing shows when it is loaded
-        waiting += [re.match(r"[\w.-]+", r)[0] for r in distribution.requires or () if "extra ==" not in r]
-        for file in distribution.files or ():
-            top = file.parts[0]
-            if top not in ("..", "/", "__pycache__") and not top.endswith((".dist-info", ".pth")):
-                found[top] = os.path.realpath(distribution.locate_file(top))
-    return {name: path for name, path in sorted(found.items()) if os.path.exists(path)}
-
-
-@lru_cache
 def _standard_library() -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")))
 
@@ -233,6 +210,6 @@ def _kit() -> str:
     folder.chmod(0o755)
     (folder / "site").mkdir()
     shutil.copytree(INSIDE, folder / "inside", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, path in _libraries().items():
+    for name, path in libraries().items():
         (folder / "site" / name).symlink_to(path)
     return str(folder)

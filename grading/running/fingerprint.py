@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hw_xai.files import shipped
 
-from ..isolation.tiers import DISTRIBUTIONS
+from ..isolation.inside.libraries import DISTRIBUTIONS
 
 ROOT = Path(__file__).parents[2]
 GRADES = (
