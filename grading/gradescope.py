@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hw_xai.files import atomic, zipped
 
-from .homework.release.wheel import kit_wheel, pins
+from .homework.release.packages import kit_wheel, pins
 from .intake.archives import files_at
 from .intake.reading import CouldNotBeRead, Reader
 from .intake.submissions import Found, homes_of

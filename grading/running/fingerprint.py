@@ -1,7 +1,8 @@
 """What decides a grade and what decides the key, each as one hash: of the rooms by folder, never of a list of files.
 
 Code is hashed as it runs, without comments, docstrings and formatting: a comment makes no class be graded anew. From
-the named rooms every import is followed into hw_xai, a whole folder at a time, except into `show`, which only draws.
+the named rooms every import is followed: into hw_xai a whole folder at a time, except into `show`, which only draws, and
+within this folder, which holds what decides beside what only keeps and orders, file by file.
 """
 
 import ast
@@ -101,10 +102,13 @@ def _names(source: bytes, package: tuple[str, ...]) -> frozenset[str]:
 
 
 def _imported(file: Path) -> Iterator[Path]:
-    """Yield the files and folders of hw_xai that a file imports from."""
+    """Yield the folders of hw_xai and the files of this folder that a file imports from."""
     for name in _names(file.read_bytes(), file.relative_to(ROOT).parts[:-1]):
-        if name.startswith("hw_xai"):
-            yield from _places(name.split("."))
+        parts = name.split(".")
+        if parts[0] == "hw_xai":
+            yield from _places(parts)
+        elif parts[:2] == ["grading", "running"]:
+            yield from (place for place in _places(parts) if place.is_file())
 
 
 def _places(name: Sequence[str]) -> Iterator[Path]:

@@ -20,7 +20,7 @@ import pytest
 from grading import gradescope
 from grading.cli import main
 from grading.gradescope import Plan, autograder_zip, grade_one, not_graded_results, plan_from, results_of
-from grading.homework.release.wheel import kit_wheel
+from grading.homework.release.packages import kit_wheel
 from grading.running.rules import Course, LatePolicy
 from grading.verdict.results import Answered, Graded, Result
 

@@ -29,6 +29,7 @@ from .cells import (
     check_cell,
     exercise_cell,
     first_cell,
+    last_cell,
     picture_cell,
     plain_cell,
     question_cell,
@@ -79,6 +80,8 @@ def release(master: Path, options: Options) -> NotebookNode:
                 cells.append(picture_cell(meta["picture"], options))
     if asked:
         cells.append(answer_cell(asked, options))
+    if not options.solved:
+        cells.append(last_cell(options))
     for number, cell in enumerate(cells):
         cell.id = cell.metadata.get("nbgrader", {}).get("grade_id", f"cell-{number:02d}")
     notebook = nbformat.v4.new_notebook(cells=cells)

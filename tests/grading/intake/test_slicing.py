@@ -253,15 +253,15 @@ def test_what_a_script_does_for_itself_is_left_out_unless_nothing_else_defines_i
 def test_a_star_of_a_library_that_is_not_there_defines_no_builtin(module):
     """One such line at the end of a notebook made every exercise that uses `range` import what the grader has not."""
     source = "def f(n):\n    return [i for i in range(n)]\n"
-    assert "import" not in sliced(source + f"from {module} import *\n", "f")
+    assert "import" not in sliced(source, f"from {module} import *")
 
 
 def test_a_star_that_can_mean_the_name_is_taken():
     source = "from math import *\nfrom hw_xai.explain import *\ndef f(n):\n    return sqrt(n)\n"
-    assert "from math import *" in sliced(source, "f")
-    assert "hw_xai" not in sliced(source, "f")
+    assert "from math import *" in sliced(source)
+    assert "hw_xai" not in sliced(source)
     alone = "from hw_xai.explain import *\ndef f(model, inputs):\n    return gradient(model, inputs)\n"
-    assert "from hw_xai.explain import *" in sliced(alone, "f")  # and the grader says that it is not there
+    assert "from hw_xai.explain import *" in sliced(alone)  # and the grader says that it is not there
 
 
 @pytest.mark.parametrize("body", ["pass", "...", '"""What to do."""\n    pass', "raise NotImplementedError"])
