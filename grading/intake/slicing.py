@@ -300,9 +300,8 @@ def _kind(node: ast.stmt) -> Kind:
 
 def _is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether there is nothing but a docstring and `pass`, or that and `raise NotImplementedError`."""
-    empty = (part for part in node.body if isinstance(part, ast.Pass))
-    said = (part for part in node.body if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-    body = [part for part in node.body if part not in {*empty, *said}]
+    body = [part for part in node.body if not isinstance(part, ast.Pass)]
+    body = [part for part in body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
     match body:
         case [ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError")) | ast.Name(id="NotImplementedError"))]:
             return True

@@ -1,7 +1,7 @@
 """What decides a grade and what decides the key, each as one hash: of the rooms by folder, never of a list of files.
 
 Code is hashed as it runs, without comments, docstrings and formatting: a comment makes no class be graded anew. From
-the named rooms every import is followed: into hw_xai a whole folder at a time, except into `show`, which only draws, and
+the named rooms every import is followed: into hw_xai a folder at a time, except into `show`, which only draws, and
 within this folder, which holds what decides beside what only keeps and orders, file by file.
 """
 

@@ -79,7 +79,7 @@ def test_a_single_choice_is_not_shared():
 
 
 @pytest.mark.parametrize(
-    "answer", [None, 3, {"A": 1}, [1, 2], ["A", None], "Z", "A" * 1000, b"A", "ＡＢ", True, " ", ",", float("nan")]
+    "answer", [None, 3, {"A": 1}, [1, 2], ["A", None], "Z", "A" * 1000, b"A", "甲", True, " ", ",", float("nan")]
 )
 def test_a_malformed_answer_gets_a_sentence(answer: object):
     found = complaints({**answers_for(KEY), "Q2": answer})
