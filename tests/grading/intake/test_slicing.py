@@ -159,7 +159,9 @@ def test_imports_are_taken_one_by_one_and_stars_where_a_name_is_open():
     assert lines("import a, b as g", "from c import *", "def f(): return g") == ["import b as g", "def f(): return g"]
     assert lines("import a, b", "from c import *", "def f(): return g")[0] == "from c import *"
     assert lines("def f(): return a.b.c()", "import a.b\nimport a.d")[-2:] == ["import a.b", "import a.d"]
-    assert lines("x = 1\nfrom __future__ import annotations\ndef f(): return x")[0] == "from __future__ import annotations"
+    assert (
+        lines("x = 1\nfrom __future__ import annotations\ndef f(): return x")[0] == "from __future__ import annotations"
+    )
 
 
 def test_statements_on_one_line_and_comments():
