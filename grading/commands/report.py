@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 from hw_xai.errors import UserError
 
 if TYPE_CHECKING:
-    from ..platforms.roster import Roster
-    from ..running.journal import Journal
-    from ..words import Text
+    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
     from ..reports import write_reports
     from ..running.audit import Log, final_files
-    from ..running.journal import Journal
+    from ..running.journal import Journal, told
     from ..running.rules import course_from
 
     out = Path(options.out)
@@ -41,12 +39,3 @@ def run(options: argparse.Namespace) -> None:
         with Log(out) as log:
             journal.keep("audit", log.add("report", files=final_files(out)))
     print(f"done: {len(results)} students in {out}; begin with class.html")
-
-
-def told(journal: Journal) -> tuple[Roster, list[Text]]:
-    """Return the roster of the last run, and what it said on work that is nobody's."""
-    from ..platforms.roster import NO_ROSTER, roster_from
-    from ..words import Text
-
-    roster = journal.recall("roster", roster_from)
-    return roster or NO_ROSTER, journal.recall("remarks", lambda rows: [Text(*row) for row in rows]) or []

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from ..intake.submissions import Found, Intake
-    from ..isolation.sandbox import Sandbox
     from ..running.journal import Journal
     from ..running.rules import Course
 
@@ -74,6 +72,7 @@ def run(options: argparse.Namespace) -> None:
     from ..intake.submissions import find_submissions
     from ..platforms.roster import read_rosters, roster_data
     from ..running.audit import Log
+    from ..running.batch import close, in_a_tier
     from ..running.journal import Journal
     from ..running.rules import course_data
 
@@ -90,8 +89,8 @@ def run(options: argparse.Namespace) -> None:
         found, missing = _with_files(intake.submissions, journal)
         students = [one.student for one in found]
         again = _regraded(options.regrade, students, journal)
-        course, ready = _in_a_tier(_course(options, given, journal), journal)
-        stack.callback(_close, ready)
+        course, ready = in_a_tier(_course(options, given, journal), journal)
+        stack.callback(close, ready)
         journal.keep("course", course_data(course))
         journal.keep("roster", roster_data(roster))
         journal.keep("remarks", intake.remarks)
@@ -131,7 +130,7 @@ def grade_all(
     course: Course,
     journal: Journal,
     log,
-    ready: list[Sandbox],
+    ready: list,
     again: Sequence[str] = (),
 ) -> None:
     """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on.
@@ -140,7 +139,7 @@ def grade_all(
     """
     from tqdm import tqdm
 
-    from ..running.batch import Batch, Here
+    from ..running.batch import Batch, Here, close
     from ..running.processors import processors
 
     batch = Batch(course, journal, log, options.salt)
@@ -150,7 +149,7 @@ def grade_all(
             if options.dask:
                 from ..running.cluster import There, connected, threads_of
 
-                _close(ready)
+                close(ready)
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
                     batch.run(found, lambda: There(client, course), threads_of(client), bar)
             else:
@@ -164,7 +163,7 @@ def finish(out: Path, course: Course, journal: Journal, log) -> None:
     """Write the final files, and into the log what they are."""
     from ..reports import write_reports
     from ..running.audit import final_files
-    from .report import told
+    from ..running.journal import told
 
     results = list(journal.results())
     write_reports(results, out, course, journal.sources(), *told(journal))
@@ -210,29 +209,6 @@ def _course(options: argparse.Namespace, given: dict, journal: Journal) -> Cours
     key = {} if options.no_questions else _key(journal)
     tier = "none" if options.i_trust_these_submissions else options.isolation
     return Course(**given, isolation=tier, seeds=seeds, key=key, secret=secret)
-
-
-def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
-    """Return the course with its isolation; for "auto" the strongest that works here, found once: a class is graded
-    alike. The sandbox that showed it comes along."""
-    from ..running.batch import sandbox_of
-
-    ready = []
-    if course.isolation == "auto":
-        if not journal.recall("tier"):
-            ready.append(sandbox := sandbox_of(course))
-            journal.keep("tier", sandbox.tier)
-            if sandbox.why:
-                print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
-        course = replace(course, isolation=journal.recall("tier"))
-    return course, ready
-
-
-def _close(ready: list[Sandbox]) -> None:
-    """Close the sandboxes that nobody took."""
-    with suppress(IndexError):
-        while True:
-            ready.pop().close()
 
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:

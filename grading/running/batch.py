@@ -75,6 +75,27 @@ def sandbox_of(course: Course) -> Sandbox:
     return Sandbox(course.isolation, Limits(**{name: value for name, value in own.items() if value is not None}))
 
 
+def in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
+    """Return the course with its isolation; for "auto" the strongest that works here, found once: a class is graded
+    alike. The sandbox that showed it comes along."""
+    ready = []
+    if course.isolation == "auto":
+        if not journal.recall("tier"):
+            ready.append(sandbox := sandbox_of(course))
+            journal.keep("tier", sandbox.tier)
+            if sandbox.why:
+                print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
+        course = replace(course, isolation=journal.recall("tier"))
+    return course, ready
+
+
+def close(ready: list[Sandbox]) -> None:
+    """Close the sandboxes that nobody took."""
+    with suppress(IndexError):
+        while True:
+            ready.pop().close()
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a thread hands to the writer; result is None where the journal has it already."""

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from hw_xai.errors import UserError
 
+from ..platforms.roster import NO_ROSTER, Roster, roster_from
 from ..verdict.results import Result, as_data, from_data
+from ..words import Text
 
 NAME = "journal.sqlite"
 KIND, FORMAT = 0x68776772, 1  # "hwgr"
@@ -182,3 +184,9 @@ def text_of(result: Result) -> str:
 
 def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def told(journal: Journal) -> tuple[Roster, list[Text]]:
+    """Return the roster of the last run, and what it said on work that is nobody's."""
+    roster = journal.recall("roster", roster_from)
+    return roster or NO_ROSTER, journal.recall("remarks", lambda rows: [Text(*row) for row in rows]) or []

@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from ..intake.submission import NOTHING_AT_ALL
-from ..words import Text
+from ..words import NOTHING_AT_ALL, Text
 
 Status = Literal["passed", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 
