@@ -349,7 +349,7 @@ def _described(error: BaseException) -> dict:
     kind = type(error)
     line, text = _own_line(error)
     row = {"status": "failed", "kind": "raised", "error": kind.__name__, "line": line}
-    if issubclass(kind, SyntaxError) and error.filename == FILE:
+    if issubclass(kind, SyntaxError) and error.filename in (FILE, None):  # None: null bytes
         row |= {"kind": "syntax", "line": error.lineno or 0, "message": error.msg}
     elif kind is NoArray and not line:
         row |= {"kind": "answer", "error": error.args[0]}
