@@ -190,6 +190,7 @@ def plan_from(data: dict) -> Plan:
 def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
     """Return the result of the submission in a folder like Gradescope's. deadline: of the monotonic clock."""
     from .running.batch import sandbox_of
+    from .running.counting import counted
     from .running.grade import completed, unreadable
 
     about = _metadata(home / "submission_metadata.json")
@@ -206,7 +207,7 @@ def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
         print(f"isolation: {sandbox.tier}{f' ({sandbox.why})' if sandbox.why else ''}")
     if course.late.per_day and not course.due:
         course = replace(course, due=_due(about))
-    result = completed(submission, course, exercises)
+    result = counted(completed(submission, course, exercises), course)
     remarks = [NOBODY] if plan.variants and not listed else []
     remarks += [INCOMPLETE] if any(part.status == "not_graded" for part in exercises) else []
     return replace(result, remarks=(*remarks, *result.remarks))

@@ -14,7 +14,7 @@ from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
-from .run import course_arguments, rules
+from .rules import course_arguments, rules_from
 
 VISIBILITIES = ["visible", "after_due_date", "after_published", "hidden"]
 
@@ -48,11 +48,12 @@ def run(options: argparse.Namespace) -> None:
 
     if options.salt is not None and not options.roster:
         raise UserError("--salt needs --roster: whose options it shuffled is known by the id of each student")
-    counts = rules(options)  # a mistake is told before the key is computed
+    rules = rules_from(options)
+    counts = rules.of_course()  # a mistake is told before the key is computed
     roster = read_roster(options.roster) if options.roster else NO_ROSTER
     secret = secrets.token_hex(32) if options.seed is None else ""
     fixed = () if secret else private_seeds(f"fixed {options.seed}")  # without: new ones for every submission
-    key = {} if options.no_questions else compute_key(progress=True)
+    key = compute_key(progress=True) if rules.questions else {}
     plan = Plan(
         Course(**counts, seeds=fixed, key=key, secret=secret),
         {student: None if options.salt is None else variant_of(student, options.salt) for student in roster.students},

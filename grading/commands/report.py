@@ -1,16 +1,16 @@
-"""Write the pages, gradebooks and reports of a graded class again, from its journal; nothing is graded."""
+"""Count again by course.toml and adjustments.csv, and write all pages and gradebooks; nobody's code is run."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw_xai.errors import UserError
+from .rules import some
 
 if TYPE_CHECKING:
-    pass
+    from ..running.history import Change
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,20 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
-    from ..reports import write_reports
-    from ..running.audit import Log, final_files
-    from ..running.journal import Journal, told
-    from ..running.rules import course_from
+    from ..running.audit import Log
+    from ..running.book import write_book
+    from ..running.journal import Journal
 
     out = Path(options.out)
-    with Journal(out) as journal:
-        course = journal.recall("course", course_from)
-        results = list(journal.results())
-        if not course or not results:
-            raise UserError(f"{out} must hold results, but nothing is graded yet: run hw-grade run first")
-        chosen = {"title": options.title, "language": options.lang, "show_answers": options.show_answers}
-        course = replace(course, **{name: value for name, value in chosen.items() if value is not None})
-        write_reports(results, out, course, journal.sources(), *told(journal))
-        with Log(out) as log:
-            journal.keep("audit", log.add("report", files=final_files(out)))
-    print(f"done: {len(results)} students in {out}; begin with class.html")
+    chosen = {"title": options.title, "language": options.lang, "show_answers": options.show_answers}
+    with Journal(out) as journal, Log(out) as log:
+        book = write_book(out, journal, log, {name: value for name, value in chosen.items() if value is not None})
+    print(f"done: {len(book.results)} students in {out}; begin with class.html")
+    say_changed(book.changed)
+
+
+def say_changed(changed: Sequence[Change]) -> None:
+    """Say whose grades are not what they were."""
+    whose = [one.student for one in changed if one.part == "total"]
+    if whose:
+        print(f"changed since the state before: the grades of {len(whose)} ({some(whose)}); see changes.csv")

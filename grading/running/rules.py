@@ -6,8 +6,8 @@ import json
 import math
 import random
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -18,6 +18,7 @@ from . import fingerprint
 Show = Literal["none", "points", "all"]
 DRAWN = 3  # seeds for one submission
 POOL = 12  # seeds for a class: with these few, what the references give is calculated once for all
+COUNTING = ("partial", "due", "late", "hand")  # with the points: counted again, and nobody's code is run
 SHOWING = ("language", "show_answers", "title")
 
 
@@ -54,6 +55,7 @@ class Course:
     language: str = "both"
     show_answers: Show = "points"
     title: str = ""
+    hand: Mapping[str, float] = field(default_factory=dict)  # what people grade -> its points
     secret: str = ""
 
     def seeds_for(self, student: str, digest: str) -> tuple[int, ...]:
@@ -71,10 +73,15 @@ class Course:
             return max(0, math.ceil((submitted - self.due) / timedelta(days=1)))
         return int(bool(late))
 
+    def of(self, names: Sequence[str]) -> "Course":
+        """Return the course with these exercises alone."""
+        return replace(self, points={name: self.points[name] for name in names})
+
     @property
     def fingerprint(self) -> str:
-        """A hash of all that decides the result of a submission: the kit, the versions below it, and the rules."""
-        rules = {name: value for name, value in course_data(self).items() if name not in SHOWING}
+        """A hash of all that decides what is found in a submission: the kit, the versions below it, and the rules."""
+        rules = {name: value for name, value in course_data(self).items() if name not in SHOWING + COUNTING}
+        rules["points"] = sorted(self.points)
         return hashlib.sha256(json.dumps([fingerprint.of_grades(), rules], sort_keys=True).encode()).hexdigest()
 
 

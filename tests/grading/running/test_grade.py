@@ -11,6 +11,7 @@ from grading.homework.exercises import EXERCISES
 from grading.intake.submission import Submission
 from grading.isolation.inside.calls import answers_to
 from grading.isolation.sandbox import Reply
+from grading.running.counting import counted
 from grading.running.grade import completed, grade, not_graded
 from grading.running.journal import text_of
 from grading.running.rules import (
@@ -203,7 +204,7 @@ def test_each_day_begun_costs(after, late, deducted):
 
 
 def test_late_without_a_policy_is_remarked_and_costs_nothing():
-    result = completed(submission(late=True), COURSE, ())
+    result = counted(completed(submission(late=True), COURSE, ()), COURSE)
     assert result.deducted == 0
     assert "late" in result.remarks[0].en
 
@@ -243,7 +244,9 @@ def test_a_course_survives_json():
 
 
 def test_the_fingerprint_changes_with_what_decides_results_only():
-    deciding = [{"points": {"saliency": 2.0}}, {"seeds": (1,)}, {"partial": True}, {"due": DUE}, {"isolation": "none"}]
+    deciding = [{"points": {"saliency": 2.0}}, {"seeds": (1,)}, {"wall": 9.0}, {"isolation": "none"}]
+    counting = [{"points": dict.fromkeys(COURSE.points, 9.0)}, {"partial": True}, {"due": DUE}]
+    assert {replace(COURSE, **change).fingerprint for change in counting} == {COURSE.fingerprint}
     assert len({replace(COURSE, **change).fingerprint for change in [{}, *deciding]}) == 1 + len(deciding)
     for change in ({"language": "en"}, {"title": "x"}, {"show_answers": "all"}):
         assert replace(COURSE, **change).fingerprint == COURSE.fingerprint
