@@ -11,7 +11,7 @@ from grading.words import Text
 class InThisProcess:
     """Runs what a test holds without a process of its own."""
 
-    tier, why = "none", ""
+    tier, isolation, why = "none", "none", ""
 
     def run(self, source, function, calls):
         names = {}
