@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
-    from ..platforms.give_back import canvas_grades, feedback_zip
+    from ..reports.give_back import canvas_grades, feedback_zip
     from ..reports.gradebook import feedback_of, is_final
     from ..running.book import book_of
     from ..running.journal import Journal

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .rules import some
 
 if TYPE_CHECKING:
+    from ..running.audit import Log
+    from ..running.book import Book
     from ..running.history import Change
+    from ..running.journal import Journal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
     from ..running.audit import Log
-    from ..running.book import write_book
     from ..running.journal import Journal
 
     out = Path(options.out)
@@ -32,6 +35,21 @@ def run(options: argparse.Namespace) -> None:
         book = write_book(out, journal, log, {name: value for name, value in chosen.items() if value is not None})
     print(f"done: {len(book.results)} students in {out}; begin with class.html")
     say_changed(book.changed)
+
+
+def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, object] | None = None) -> Book:
+    """Write the final files, and into the log what they are and which decisions they hold. shown: other words."""
+    from ..reports import write_reports
+    from ..running.audit import final_files
+    from ..running.book import book_of, log_decisions
+
+    book = book_of(out, journal)
+    if shown:
+        book = replace(book, course=replace(book.course, **shown))
+    write_reports(book.results, out, book.course, journal.sources(), book.roster, book.remarks, book.changed)
+    log_decisions(out, journal, log, book.results)
+    journal.keep("audit", log.add("report", files=final_files(out)))
+    return book
 
 
 def say_changed(changed: Sequence[Change]) -> None:

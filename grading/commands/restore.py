@@ -16,10 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from ..running.audit import Log
-    from ..running.book import write_book
     from ..running.history import restore, states
     from ..running.journal import Journal
-    from .report import say_changed
+    from .report import say_changed, write_book
 
     out = Path(options.out)
     with Journal(out) as journal, Log(out) as log:

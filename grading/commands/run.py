@@ -223,8 +223,7 @@ def grade_all(
 
 def finish(out: Path, journal: Journal, log) -> None:
     """Write the final files, and into the log what they are."""
-    from ..running.book import write_book
-    from .report import say_changed
+    from .report import say_changed, write_book
 
     results = (book := write_book(out, journal, log)).results
     head = log.add("stop", reason="done")

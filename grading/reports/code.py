@@ -14,7 +14,7 @@ NAME = re.compile(r"\b[A-Za-z_]\w*\b")
 
 
 @dataclass(frozen=True)
-class Line:
+class CodeLine:
     """One line of code on a page. shared: the other side has it too, but for names, spaces and comments."""
 
     number: int
@@ -22,12 +22,12 @@ class Line:
     shared: bool = False
 
 
-def lines_of(source: str) -> list[Line]:
+def lines_of(source: str) -> list[CodeLine]:
     """Return code line by line, highlighted. Runs nothing of it; what is too long is cut, and the cut is told."""
-    return [Line(number, html) for number, html in enumerate(_highlighted(source), start=1)]
+    return [CodeLine(number, html) for number, html in enumerate(_highlighted(source), start=1)]
 
 
-def side_by_side(one: str, other: str) -> tuple[list[Line], list[Line]]:
+def side_by_side(one: str, other: str) -> tuple[list[CodeLine], list[CodeLine]]:
     """Return both codes, the lines marked that stand in both in the same order."""
     rows = [list(_highlighted(source)) for source in (one, other)]
     plain = [[_bare(line) for line in _cut(source).split("\n")] for source in (one, other)]
@@ -39,7 +39,8 @@ def side_by_side(one: str, other: str) -> tuple[list[Line], list[Line]]:
                 both[0].add(a + i)
                 both[1].add(b + i)
     return tuple(
-        [Line(i + 1, html, i in shared) for i, html in enumerate(its)] for its, shared in zip(rows, both, strict=True)
+        [CodeLine(i + 1, html, i in shared) for i, html in enumerate(its)]
+        for its, shared in zip(rows, both, strict=True)
     )
 
 

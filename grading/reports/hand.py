@@ -20,19 +20,19 @@ from .wording import heading, plain
 
 
 @dataclass(frozen=True)
-class Line:
+class RubricLine:
     """One line of a rubric: what is ticked, and the points that it gives or takes."""
 
     points: float
     text: str
 
 
-def read_rubric(path: str | Path) -> list[Line]:
+def read_rubric(path: str | Path) -> list[RubricLine]:
     """Read a CSV with the columns points and text."""
     lines = []
     for number, row in read_table(path):
         try:
-            lines.append(Line(float(row.get("points", "")), row.get("text", "")))
+            lines.append(RubricLine(float(row.get("points", "")), row.get("text", "")))
         except ValueError:
             raise UserError(f'{path}, row {number}: points must be a number, got "{row.get("points", "")}"') from None
     if not lines or not all(line.text for line in lines):
@@ -49,7 +49,7 @@ def hand_page(
     question: str,
     answers: Mapping[str, str],
     out_of: float,
-    rubric: Sequence[Line],
+    rubric: Sequence[RubricLine],
     course: Course,
     secret: str,
     is_code: bool = False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ..verdict.results import Result
 from ..words import Text
 from . import adjustments, course_file
 from .adjustments import Adjustment, read_adjustments
-from .audit import Log, final_files
+from .audit import Log
 from .counting import counted
 from .course_file import Rules, read_rules
 from .history import Change, keep_state
@@ -65,20 +65,7 @@ def files_of(out: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8-sig", errors="replace") for path in paths if path.is_file()}
 
 
-def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, object] | None = None) -> Book:
-    """Write the final files, and into the log what they are and which decisions they hold. shown: other words."""
-    from ..reports import write_reports
-
-    book = book_of(out, journal)
-    if shown:
-        book = replace(book, course=replace(book.course, **shown))
-    write_reports(book.results, out, book.course, journal.sources(), book.roster, book.remarks, book.changed)
-    _log_decisions(out, journal, log, book.results)
-    journal.keep("audit", log.add("report", files=final_files(out)))
-    return book
-
-
-def _log_decisions(out: Path, journal: Journal, log: Log, results: Sequence[Result]) -> None:
+def log_decisions(out: Path, journal: Journal, log: Log, results: Sequence[Result]) -> None:
     """Write into the log which decisions were added since the last time, and which taken back."""
     now = [_row(one) for one in read_adjustments(out, {r.student for r in results}, parts_of(results))]
     before = journal.recall("decisions") or []

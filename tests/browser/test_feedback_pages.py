@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from grading.reports import write_reports
-from grading.reports.hand import Line, hand_page
+from grading.reports.hand import RubricLine, hand_page
 from grading.reports.pages import TEMPLATES
 from grading.running.rules import Course
 from grading.verdict.results import Answered, Graded, Picture, Result
@@ -139,7 +139,7 @@ def test_the_tables_of_the_class_sort_and_filter(open_page, reports):
 
 
 def test_answers_are_graded_by_hand_without_a_network(open_page, tmp_path):
-    rubric = [Line(3, "names what it looks at"), Line(2, EVIL[0])]
+    rubric = [RubricLine(3, "names what it looks at"), RubricLine(2, EVIL[0])]
     answers = {"b01": "the food", "b02": EVIL[0]}
     path = tmp_path / "hand.html"
     path.write_text(hand_page("essay", answers, 5, rubric, COURSE, "secret"), encoding="utf-8")

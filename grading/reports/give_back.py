@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from hw_xai.files import zipped
 
+from ..platforms.roster import Roster
 from ..verdict.results import Result
-from .roster import Roster
 
 PAGE = "feedback.html"
 
