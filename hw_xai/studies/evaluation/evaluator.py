@@ -45,6 +45,9 @@ class EvaluationPlan:
     size: int | None = None  # side of the pictures, None for the model's own
     seed: int = 0
     device: str = "auto"
+    weights: str | None = None
+    classes: str | None = None
+    normalize: str = "own"
 
 
 class Evaluator:
@@ -52,7 +55,8 @@ class Evaluator:
 
     def __init__(self, plan: EvaluationPlan):
         self.plan, self.store = plan, Store(plan.out)
-        self.loaded = load_model(plan.model, device=plan.device, size=plan.size)
+        own = {"weights": plan.weights, "classes": plan.classes, "normalize": plan.normalize}
+        self.loaded = load_model(plan.model, device=plan.device, size=plan.size, **own)
         self.model, self.size = self.loaded.model, self.loaded.size
         self.pictures = open_pictures(plan.data, self.size)
         self.twin = load_model(plan.twin, device=plan.device, size=self.size).model if plan.twin else None
