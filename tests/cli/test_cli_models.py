@@ -57,7 +57,7 @@ TINY = """
 from torch import nn
 def net():
     made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    made.input_size, made.classes = 16, ("cat", "dog")
+    made.input_size, made.classes = 32, ("cat", "dog")
     return made
 """
 
@@ -73,6 +73,12 @@ def test_every_command_that_takes_a_model_takes_a_function_of_a_module(capsys):
     assert main(["features", "cat.jpg", *model, "--n-steps", "1", "--channel", "0"]) == 0
     lcam = ["--data", "synthetic", "--images", "4", "--epochs", "1", "--batch-size", "2", "--out", "lcam"]
     assert main(["train-lcam", *model, *lcam]) == 0
+
+
+def test_a_sentence_of_the_library_is_no_traceback(fails):
+    Path("own_models.py").write_text(TINY)
+    said = fails("evaluate", "--model", "own_models:net", "--size", "16", "--images", "1", "--method", "random")
+    assert "--size must be at least 32 pixels, got 16" in said
 
 
 def test_somebodys_weights(capsys):

@@ -97,6 +97,17 @@ def photos_below(folder: Path, without: tuple[str, ...] = ()) -> list[Path]:
     return sorted(found, key=_in_number_order)
 
 
+def photos_in(folder: Path) -> list[Path]:
+    """Return the photos that lie directly in a folder, in number order."""
+    return sorted((path for path in folder.iterdir() if _is_photo(path)), key=_in_number_order)
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Return the subfolders that hold photos, each a class, by name; what is unlabeled is none."""
+    found = [sub for sub in _subfolders(folder) if sub.name.lower() != "unlabeled" and photos_below(sub)]
+    return class_folders(found[0]) if [sub.name.lower() for sub in found] == ["labeled"] else found
+
+
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not _ignored(path.name))
 
