@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -100,7 +101,7 @@ def _opened(name: str, weights: str | Path | None, normalize: str) -> Foreign:
         return Foreign(imagenet.load_imagenet(), imagenet.SIZE, imagenet.CLASSES)
     if Path(name).is_dir() or (name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~"))):
         return from_hugging_face(name)
-    model = networks.load(name)
+    model: Any = networks.load(name)
     return Foreign(model, model.input_size, model.classes)
 
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 RecipeType = TypeVar("RecipeType")
 
@@ -139,7 +139,7 @@ def add_recipe(parser: argparse.ArgumentParser, recipe: type, helps: Mapping[str
         if option.type is bool:
             parser.add_argument(flag, action="store_true", help=helps[option.name])
         else:
-            kind = {int: "N", float: "NUMBER"}.get(option.type)
+            kind = {int: "N", float: "NUMBER"}.get(cast(type, option.type))
             parser.add_argument(flag, type=option.type, default=option.default, metavar=kind, help=text)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch.utils.data import Dataset, Subset
 
 from ..errors import UserError
-from ..training.run import seed_of
+from ..training.run import seed_of, size_of
 from .food11.layout import CLASSES, UNKNOWN, Food11, class_folders, photos_below, photos_in, split_folders, target_of
 from .food11.reading import read_photo
 
@@ -56,9 +56,11 @@ def open_training_data(root: str | Path, *, images: int | None = None, seed: int
     folders = class_folders(first)
     foods = all(target_of(Path(folder.name, "photo.jpg")) != UNKNOWN for folder in folders)
     if not folders or (foods and "training" in splits):
-        training, validation = Food11(root, "training"), Food11(root, "validation")
+        foods_to_learn, foods_to_judge = Food11(root, "training"), Food11(root, "validation")
         told = "by class folders" if folders else "by the numbers of their file names, 3_7.jpg for the fourth"
-        return TrainingData(_some(training, images, seed), validation, CLASSES, f"food-11's classes, told {told}")
+        return TrainingData(
+            _some(foods_to_learn, images, seed), foods_to_judge, CLASSES, f"food-11's classes, told {told}"
+        )
     if loose := photos_in(first):
         raise UserError(f'every photo in "{first}" must lie in the folder of its class, but {len(loose)} lie beside '
                         f"the class folders, first {loose[0].name}: move or remove them")  # fmt: skip
@@ -105,7 +107,7 @@ def _split(samples: Sequence[tuple[Path, int]], n_classes: int, seed: int) -> tu
 
 def _some(dataset: Dataset, images: int | None, seed: int) -> Dataset:
     """Return the dataset, or a random part of it by the seed."""
-    n = len(dataset)  # type: ignore[arg-type]
+    n = size_of(dataset)
     if images is None or images >= n:
         return dataset
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed)))

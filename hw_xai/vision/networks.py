@@ -5,6 +5,7 @@ import json
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -240,8 +241,9 @@ def load(name_or_path: str | Path) -> nn.Module:
     model = build(architecture, len(classes))
     check_fits(got, model, architecture, path)
     model.load_state_dict(got)
-    model.classes, model.architecture, model.input_size = classes, architecture, input_size
-    return model.eval()
+    trained: Any = model.eval()  # torch's stubs know no attributes but tensors and modules
+    trained.classes, trained.architecture, trained.input_size = classes, architecture, input_size
+    return trained
 
 
 def check_fits(got: Mapping[str, Tensor], model: nn.Module, architecture: str, path: Path) -> None:
@@ -275,14 +277,14 @@ def _unknown_model(name: str) -> str:
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...], int]:
     """Return state dict, architecture, class names and input size of a weights file."""
     if path.suffix == ".safetensors":
-        state, facts = read_tensors(path)
+        tensors, facts = read_tensors(path)
         if "architecture" not in facts:
             raise UserError(
                 f"{path} must name its architecture in its metadata: save it with hw_xai.vision.networks.save"
             )
         try:
             classes = tuple(json.loads(facts.get("classes", json.dumps(CLASSES))))
-            return state, facts["architecture"], classes, int(facts.get("input_size", INPUT_SIZE))
+            return tensors, facts["architecture"], classes, int(facts.get("input_size", INPUT_SIZE))
         except (ValueError, TypeError) as error:
             raise UserError(f"{path} must list its classes and input size in its metadata, got {facts}") from error
     try:
@@ -294,7 +296,7 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...], 
         ) from error
     if isinstance(content, dict) and {"recipe", "ema"} <= content.keys():
         raise UserError(f"{path} is the checkpoint of an unfinished run: give the best.safetensors beside it")
-    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    state: Any = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} must hold `model_state_dict`, a dictionary of tensors, got {type(content).__name__}")
     return state, "classifier", CLASSES, INPUT_SIZE

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from ..files import atomic
 from ..show.figures.pictures import confusion_matrix, learning_curves, save_png
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import Recipe
-from ..training.run import decay_groups, seed_of
+from ..training.run import decay_groups, seed_of, size_of
 from .food11.layout import CLASSES
 from .networks import build, load, save
 from .preprocess import augmentation, preprocessing
@@ -58,7 +59,7 @@ class _Evaluated(Dataset):
         self.dataset, self.preprocess = dataset, preprocessing(size)
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return size_of(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image, target = self.dataset[index]
@@ -108,7 +109,7 @@ def _start(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
     """Return the network as the run begins."""
     if not recipe.init:
         return build(recipe.architecture, len(classes), pretrained=recipe.pretrained)
-    model = load(recipe.init)
+    model: Any = load(recipe.init)
     if model.classes != classes:
         raise UserError(f"`init={recipe.init}` tells {', '.join(model.classes[:3])}, … apart, but the photos are of "
                         f"{', '.join(classes[:3])}, …: start from a network of the same classes")  # fmt: skip
@@ -189,7 +190,7 @@ def train(
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    n_images = len(training)
+    n_images = size_of(training)
     if n_images < recipe.batch_size * accelerator.num_processes:
         raise UserError(
             f"training needs at least one batch of {recipe.batch_size} images per process, got {n_images} images: "

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from torch.utils.data import Dataset
+
 from ...errors import UserError, nearest
 from .reading import read_photo
 
@@ -18,7 +20,7 @@ CLASSES = (
 UNKNOWN = -1  # the target of a photo whose class nobody wrote down
 
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
 SPLITS = {
@@ -150,7 +152,7 @@ def labelled_photos(split: str, folder: Path) -> list[tuple[Path, int]]:
     return list(zip(paths, targets, strict=True))
 
 
-class Food11:
+class Food11(Dataset):
     """A food-11 split as a dataset of (PIL RGB image or what `transform` makes of it, target); target -1 is unknown.
 
     `root` is the food-11 folder or one above it; `split` is training, validation, testing (or an alias of theirs:
