@@ -100,3 +100,34 @@ def test_mistakes_name_the_flags(fails):
     assert "--weights must be a file" in fails("layers", "--model", "resnet18", "--weights", "nowhere.pth")
     assert "--classes must name the 2 classes" in fails("layers", "--model", few("cat", "dog"), "--classes", "cat")
     assert "--model must name a function" in fails("layers", "--model", "nowhere_at_all:net")
+
+
+BREAKS = """
+from torch import nn
+class Fragile(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+        self.input_size = 32
+    def forward(self, x):
+        if x.requires_grad:
+            raise RuntimeError("no gradients in this house")
+        return self.net(x)
+def net(): return Fragile()
+def three():
+    made = Fragile()
+    made.net[4] = nn.Linear(4, 3)
+    return made
+"""
+
+
+def test_a_network_that_breaks_inside_costs_the_method_not_the_run(capsys, fails):
+    Path("fragile_models.py").write_text(BREAKS)
+    model = ["--model", "fragile_models:net"]
+    assert main(["explain", "cat.jpg", *model, "--method", "saliency,occlusion"]) == 0
+    assert "no gradients in this house" in capsys.readouterr().err
+    few = ["--images", "1", "--scores", "faithfulness", "--jobs", "1"]
+    assert main(["evaluate", *model, "--method", "gradient,random", *few]) == 0
+    assert "RuntimeError: no gradients in this house" in capsys.readouterr().err
+    said = fails("evaluate", *model, "--twin", "fragile_models:three", "--method", "random", *few)
+    assert "--twin must tell the 2 classes of the model apart, got 3" in said
