@@ -1,4 +1,10 @@
-"""The homework and its autograder: what is asked, how it is judged, and how untrusted notebooks are graded."""
+"""The homework and its autograder: what is asked, how it is judged, and how untrusted notebooks are graded.
+
+The rooms, each of which imports only from those before it (tests/grading/test_rooms.py):
+words -> isolation (whose room `inside` imports nothing) -> verdict -> homework -> platforms -> intake -> running ->
+reports -> gradescope -> commands. A verdict needs what isolation brings back; intake asks the homework what to look for
+and the platforms whose it is; running puts them all to work, and reports say what came out.
+"""
 
 
 def __getattr__(name: str):
@@ -6,4 +12,8 @@ def __getattr__(name: str):
         from .homework.check import check
 
         return check
+    if name == "submit":
+        from .intake.submit import submit
+
+        return submit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

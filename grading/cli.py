@@ -4,7 +4,7 @@ import sys
 
 from hw_xai.cli.line import CommandLine
 
-COMMANDS = ("release", "run", "report", "audit", "gradescope")
+COMMANDS = ("init", "release", "run", "report", "hand", "export", "history", "restore", "audit", "gradescope")
 LINE = CommandLine("hw-grade", "Release the homework and grade it.", "grading.commands", COMMANDS)
 
 

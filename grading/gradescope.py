@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hw_xai.files import atomic, zipped
 
+from .homework.release.packages import kit_wheel, pins
 from .intake.archives import files_at
 from .intake.reading import CouldNotBeRead, Reader
 from .intake.submissions import Found, homes_of
@@ -28,7 +29,6 @@ from .platforms.layouts import ids_of, safe
 from .running.rules import Course, course_data, course_from
 from .verdict.feedback import in_words
 from .verdict.results import Graded, Result
-from .wheel import kit_wheel, pins
 from .words import Text
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ new_enough() { python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3
 
 if ! new_enough && command -v apt-get; then
     apt-get update
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv python3-pip libseccomp2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv python3-pip
 fi
 if new_enough; then
     python3 -m venv VENV
@@ -190,6 +190,7 @@ def plan_from(data: dict) -> Plan:
 def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
     """Return the result of the submission in a folder like Gradescope's. deadline: of the monotonic clock."""
     from .running.batch import sandbox_of
+    from .running.counting import counted
     from .running.grade import completed, unreadable
 
     about = _metadata(home / "submission_metadata.json")
@@ -200,12 +201,13 @@ def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
             submission = reader.read(found, homes_of(list(course.points)), plan.variants.get(found.student))
     except CouldNotBeRead as error:
         return Result(found.student, found.name, unreadable(course, error.args[0]), (), (INCOMPLETE,))
+    course = replace(course, seeds=course.seeds_for(found.student, submission.digest), secret="")
     with sandbox_of(course) as sandbox:
         exercises = tuple(_exercises(submission.sources, course, sandbox, deadline))
         print(f"isolation: {sandbox.tier}{f' ({sandbox.why})' if sandbox.why else ''}")
     if course.late.per_day and not course.due:
         course = replace(course, due=_due(about))
-    result = completed(submission, course, exercises)
+    result = counted(completed(submission, course, exercises), course)
     remarks = [NOBODY] if plan.variants and not listed else []
     remarks += [INCOMPLETE] if any(part.status == "not_graded" for part in exercises) else []
     return replace(result, remarks=(*remarks, *result.remarks))

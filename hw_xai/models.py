@@ -3,8 +3,10 @@
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -14,9 +16,10 @@ from .core.device import device_of
 from .core.lending import lent
 from .core.model import scores_of
 from .core.protocols import Model
-from .errors import UserError
-from .vision import networks
+from .errors import UserError, nearest
+from .vision import imagenet, networks
 from .vision.food11.layout import class_index
+from .vision.foreign import Foreign, class_names, from_hugging_face, from_timm, from_torchvision, torchvision_names
 from .vision.preprocess import INPUT_SIZE, preprocessing
 
 
@@ -49,27 +52,57 @@ class Loaded:
         return class_index(name, self.classes)
 
 
-def load_model(source: str | Path, *, device: str = "auto", size: int | None = None) -> Loaded:
+def load_model(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    size: int | None = None,
+    weights: str | Path | None = None,
+    classes: str | Sequence[str] | None = None,
+    normalize: str = "own",
+) -> Loaded:
     """Return the classifier that `source` names, in eval mode, on a device: auto, cpu, cuda or mps.
 
-    source: a shipped name, as "foodnet-photos"; a weights file that `networks.save` wrote, or a checkpoint of the
-    homework; or package.module:function, a function that returns a model. Of its model the attributes `classes` and
-    `input_size` are heeded; else classes are called by their numbers and pictures are 128 pixels wide;
-    `size` asks for pictures of another one.
-    UserError when there is no such model, or when it gives no scores for a picture.
+    source:
+    - a shipped name, as "foodnet-photos", or "imagenet", a thousand classes (extra `imagenet`)
+    - a file that `networks.save` wrote, or a checkpoint of the homework
+    - package.module:function, a function that returns a model; its attributes `classes` and `input_size` are heeded
+    - a name of torchvision's, as "resnet50", or "timm:NAME", with a file of `weights`: a state dict or checkpoint
+    - a folder of a Hugging Face image classifier, or its name on the hub, as "google/vit-base-patch16-224"
+
+    size: side of the pictures, where not the model's own. classes: other names of the classes, a sequence, "a,b,c", or
+    a file. normalize: "none" where a network with `weights` was trained without its architecture's own normalization.
+    UserError when there is no such model, or when it gives no scores (N, C) for pictures (N, 3, size, size).
     """
     name, place = str(source), device_of(device)
-    path, colon, function = name.partition(":")
-    model = _made_by(path, function) if colon and not Path(name).exists() else networks.load(name)
-    if isinstance(model, nn.Module):
-        model = model.to(place).eval()
-    size = size or int(getattr(model, "input_size", INPUT_SIZE))
-    n_classes = _n_scores(model, name, size, place)
-    classes = tuple(map(str, getattr(model, "classes", range(n_classes))))
-    if len(classes) != n_classes:
-        raise UserError(f"`model` must have a name for each score, but {name} gives {n_classes} scores and names "
-                        f"{len(classes)} classes")  # fmt: skip
-    return Loaded(model, name, classes, size, place)
+    opened = _opened(name, weights, normalize)
+    model = opened.model.to(place).eval() if isinstance(opened.model, nn.Module) else opened.model
+    side = size or opened.size
+    n_classes = _n_scores(model, name, side, place)
+    return Loaded(model, name, class_names(classes or opened.classes, n_classes), side, place)
+
+
+def _opened(name: str, weights: str | Path | None, normalize: str) -> Foreign:
+    """Return the model that a name means, with its size and classes."""
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix == "timm":
+        return from_timm(rest, weights, normalize)
+    if weights is not None:
+        if name not in torchvision_names():
+            raise UserError(f"`weights` must come with a `model` of torchvision or timm, such as resnet50, got {name}."
+                            + nearest(name, torchvision_names()))  # fmt: skip
+        return from_torchvision(name, weights, normalize)
+    if normalize != "own":
+        raise UserError("`normalize` must come with `weights`: other models carry their normalization")
+    if colon and not Path(name).exists():
+        made = _made_by(prefix, rest)
+        return Foreign(made, int(getattr(made, "input_size", INPUT_SIZE)), getattr(made, "classes", None))
+    if name == "imagenet":
+        return Foreign(imagenet.load_imagenet(), imagenet.SIZE, imagenet.CLASSES)
+    if Path(name).is_dir() or (name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~"))):
+        return from_hugging_face(name)
+    model: Any = networks.load(name)
+    return Foreign(model, model.input_size, model.classes)
 
 
 def _made_by(path: str, function: str) -> Model:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from hw_xai.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from ..homework.cells import Options
+    from ..homework.release.cells import Options, Package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", default="both", choices=["en", "zh-TW", "both"], help="default: %(default)s")
     parser.add_argument("--points", default="", metavar="EXERCISE=N,…", help="other points than the exercises' own")
     parser.add_argument("--due", default="", metavar="DATE", help="is written into the first cell")
-    parser.add_argument("--install", default="hw-xai", metavar="SPEC", help="what pip installs (default: %(default)s)")
+    parser.add_argument(
+        "--package",
+        metavar="URL|FILE|none",
+        help="what the first cell installs (default: a wheel for students, made and laid beside the notebooks)",
+    )
+    parser.add_argument("--sha256", default="", metavar="HASH", help="of the package; needed for a URL")
     parser.add_argument("--roster", metavar="CSV", help='a folder for each "student", or Canvas\'s export')
     parser.add_argument(
         "--salt", default="", help="with --roster: the secret that shuffles the options of each student"
@@ -35,9 +44,9 @@ def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
     from tqdm import tqdm
 
-    from ..homework.cells import Options
-    from ..homework.release import as_bytes, execute, keep_pictures, masters, release, write
-    from ..homework.teaching_page import html_of
+    from ..homework.release.cells import Options
+    from ..homework.release.notebooks import as_bytes, execute, keep_pictures, masters, release, write
+    from ..homework.release.teaching_page import html_of
     from ..platforms.roster import read_roster, variant_of
 
     if options.pictures and not options.solved:
@@ -48,9 +57,10 @@ def run(options: argparse.Namespace) -> None:
         language=options.lang,
         points=points_of(options.points),
         due=options.due,
-        install=options.install,
         solved=options.solved,
     )
+    package, content = package_of(options)
+    chosen = replace(chosen, package=package)
     out = Path(options.out or ("notebooks/solved" if options.solved else "notebooks/student"))
     paths = masters([name for name in options.notebooks.split(",") if name])
     folders = {out: chosen}
@@ -71,12 +81,53 @@ def run(options: argparse.Namespace) -> None:
         if options.pictures:
             keep_pictures(notebook)
         write(as_bytes(notebook), folder / f"{path.stem}.ipynb")
-    print(f"done: {len(jobs)} notebooks in {out}")
+    if package and content:
+        lay(content, [folder / package.name for folder in folders])
+    print(f"done: {len(jobs)} notebooks in {out}{f', with {package.name}' if package else ''}")
+
+
+def package_of(options: argparse.Namespace) -> tuple[Package | None, bytes]:
+    """Return what students install, and its bytes if it is to lie beside the notebooks."""
+    from ..homework.release.cells import Package
+    from ..homework.release.packages import students_wheel
+
+    given, sha256 = options.package, options.sha256.lower()
+    if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise UserError(f'--sha256 must be 64 hexadecimal digits, got "{options.sha256}"')
+    if given == "none" or (given is None and options.solved):
+        return None, b""
+    if given and re.match("https?://", given):
+        if not sha256:
+            raise UserError("--package URL needs --sha256: what lies there may change after the release")
+        name = PurePosixPath(unquote(urlsplit(given).path)).name
+        if not re.fullmatch(r"[\w.+-]+\.(whl|zip)", name):
+            raise UserError(f"--package must end in the name of a wheel or a zip, got {given}")
+        return Package(name, sha256, given), b""
+    if given and (not (file := Path(given)).is_file() or not re.fullmatch(r"[\w.+-]+\.(whl|zip)", file.name)):
+        raise UserError(f"--package must be a URL, a wheel or a zip of a kit, or none, got {given}")
+    name, content = (file.name, file.read_bytes()) if given else students_wheel()
+    its = hashlib.sha256(content).hexdigest()
+    if sha256 not in ("", its):
+        raise UserError(f"--sha256 must be that of {name}, which has {its}: this is another file")
+    return Package(name, its), content
+
+
+def lay(content: bytes, places: Sequence[Path]) -> None:
+    """Write a file, and into the other folders the same one by links: a class may have a thousand."""
+    from ..homework.release.notebooks import write
+
+    first = write(content, places[0])
+    for place in places[1:]:
+        place.unlink(missing_ok=True)
+        try:
+            os.link(first, place)
+        except OSError:
+            write(content, place)
 
 
 def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
     """Raise UserError if a released file is not what its master makes now."""
-    from ..homework.release import drift
+    from ..homework.release.notebooks import drift
 
     stale = [str(folder / name) for folder, its in folders.items() for name in drift(paths, its, folder)]
     if stale:

@@ -1,18 +1,20 @@
-"""Write the pages, gradebooks and reports of a graded class again, from its journal; nothing is graded."""
+"""Count again by course.toml and adjustments.csv, and write all pages and gradebooks; nobody's code is run."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw_xai.errors import UserError
+from .rules import some
 
 if TYPE_CHECKING:
-    from ..platforms.roster import Roster
+    from ..running.audit import Log
+    from ..running.book import Book
+    from ..running.history import Change
     from ..running.journal import Journal
-    from ..words import Text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,29 +26,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
-    from ..reports import write_reports
-    from ..running.audit import Log, final_files
+    from ..running.audit import Log
     from ..running.journal import Journal
-    from ..running.rules import course_from
 
     out = Path(options.out)
-    with Journal(out) as journal:
-        course = journal.recall("course", course_from)
-        results = list(journal.results())
-        if not course or not results:
-            raise UserError(f"{out} must hold results, but nothing is graded yet: run hw-grade run first")
-        chosen = {"title": options.title, "language": options.lang, "show_answers": options.show_answers}
-        course = replace(course, **{name: value for name, value in chosen.items() if value is not None})
-        write_reports(results, out, course, journal.sources(), *told(journal))
-        with Log(out) as log:
-            journal.keep("audit", log.add("report", files=final_files(out)))
-    print(f"done: {len(results)} students in {out}; begin with class.html")
+    chosen = {"title": options.title, "language": options.lang, "show_answers": options.show_answers}
+    with Journal(out) as journal, Log(out) as log:
+        book = write_book(out, journal, log, {name: value for name, value in chosen.items() if value is not None})
+    print(f"done: {len(book.results)} students in {out}; begin with class.html")
+    say_changed(book.changed)
 
 
-def told(journal: Journal) -> tuple[Roster, list[Text]]:
-    """Return the roster of the last run, and what it said on work that is nobody's."""
-    from ..platforms.roster import NO_ROSTER, roster_from
-    from ..words import Text
+def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, object] | None = None) -> Book:
+    """Write the final files, and into the log what they are and which decisions they hold. shown: other words."""
+    from ..reports import write_reports
+    from ..running.audit import final_files
+    from ..running.book import book_of, log_decisions
 
-    roster = journal.recall("roster", roster_from)
-    return roster or NO_ROSTER, journal.recall("remarks", lambda rows: [Text(*row) for row in rows]) or []
+    book = book_of(out, journal)
+    if shown:
+        book = replace(book, course=replace(book.course, **shown))
+    write_reports(book.results, out, book.course, journal.sources(), book.roster, book.remarks, book.changed)
+    log_decisions(out, journal, log, book.results)
+    journal.keep("audit", log.add("report", files=final_files(out)))
+    return book
+
+
+def say_changed(changed: Sequence[Change]) -> None:
+    """Say whose grades are not what they were."""
+    whose = [one.student for one in changed if one.part == "total"]
+    if whose:
+        print(f"changed since the state before: the grades of {len(whose)} ({some(whose)}); see changes.csv")

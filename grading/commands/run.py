@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING
 from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError, nearest
 
+from .rules import agreed, agreed_roster, course_arguments, rules_from, some
+
 if TYPE_CHECKING:
     from ..intake.submissions import Found, Intake
-    from ..isolation.sandbox import Sandbox
+    from ..platforms.roster import Roster
+    from ..running.course_file import Rules
     from ..running.journal import Journal
     from ..running.rules import Course
+
+UNFINISHED = {"failed", "timeout", "crashed", "out_of_memory", "not_graded"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     who.add_argument("--strangers", action="store_true", help="grade, although most are nobody on the roster")
     who.add_argument("--salt", help="the secret that shuffled the options in hw-grade release --roster")
-    who.add_argument("--regrade", default="", metavar="ID,…|all|failed", help="grade these again")
+    who.add_argument("--times", metavar="FILE", help="when each was handed in, where the download does not say")
+    who.add_argument(
+        "--regrade",
+        default="",
+        metavar="WHAT",
+        help="grade again: ID,… or all, failed, not_graded, or exercise:NAME for everybody",
+    )
+    parser.add_argument("--change", action="store_true", help="the class's rules are to be other ones from now on")
 
     how = parser.add_argument_group("how")
     how.add_argument("--jobs", type=count, metavar="N", help="default: one for each core that may be used")
@@ -50,58 +62,111 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--dask-tls", default="", metavar="CA,CERT,KEY", help="files; needed for other machines")
 
 
-def course_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `rules` reads of the course: what counts, how it is shown."""
-    parser.add_argument("--title", default="", help="of the assignment, for the pages and the gradebook")
-    parser.add_argument("--lang", default="both", choices=["en", "zh-TW", "both"], help="default: %(default)s")
-
-    counts = parser.add_argument_group("what counts")
-    counts.add_argument("--only", default="", metavar="EXERCISE,…", help="only these exercises (default: all)")
-    counts.add_argument("--points", default="", metavar="EXERCISE=N,…", help="other points than the exercises' own")
-    counts.add_argument("--no-questions", action="store_true", help="only the exercises; the key takes a minute")
-    counts.add_argument("--partial-credit", action="store_true", help="for answers that are partly right")
-    counts.add_argument("--show-answers", default="points", choices=["none", "points", "all"], help="default: points")
-    counts.add_argument("--due", default="", metavar="DATE", help='such as "2026-12-01T23:59+08:00"')
-    counts.add_argument(
-        "--late-policy", default="none", metavar="POLICY", help='such as "10%%/day,max 50%%" (default: none)'
-    )
-
-
 def run(options: argparse.Namespace) -> None:
     # late: the exercises load torch and their references, and `--help` needs neither
     import torch
 
     from ..intake.submissions import find_submissions
-    from ..platforms.roster import read_rosters, roster_data
+    from ..platforms.roster import NO_ROSTER, read_roster, read_rosters, roster_data
     from ..running.audit import Log
+    from ..running.batch import close, in_a_tier
+    from ..running.course_file import read_rules
     from ..running.journal import Journal
     from ..running.rules import course_data
 
     torch.set_num_threads(1)  # each thread here supervises one submission
-    given = rules(options)  # a mistake is told before the submissions are read
-    roster = read_rosters(options.roster or [])
+    out = Path(options.out)
+    before = read_rules(out)
+    rules = rules_from(options, before)  # a mistake is told before the submissions are read
+    own = out / "roster.csv"
+    known = read_roster(own) if own.is_file() else NO_ROSTER
+    roster = read_rosters(options.roster) if options.roster else known
+    if before:
+        agreed(out, before, rules, options.change)
+        agreed_roster(known, roster, options.change)
     intake = find_submissions(Path(options.submissions), roster)
     if not options.strangers:
         _stop_where_nobody_is_known(intake)
     for remark in intake.remarks:
         print(f"note: {remark.en}")
-    out = Path(options.out)
+    times = _times(options, roster, rules)
     with Journal(out, new=True) as journal, Log(out) as log, ExitStack() as stack:
+        options.salt = _salt(options, journal, before)
+        rules = replace(rules, roster="roster.csv" if roster else "", salt="in journal.sqlite" if options.salt else "")
         found, missing = _with_files(intake.submissions, journal)
         students = [one.student for one in found]
         again = _regraded(options.regrade, students, journal)
-        course, ready = _in_a_tier(_course(options, given, journal), journal)
-        stack.callback(_close, ready)
+        course, ready = in_a_tier(_course(options, rules, journal), journal)
+        stack.callback(close, ready)
+        write_class(out, rules, roster)
         journal.keep("course", course_data(course))
         journal.keep("roster", roster_data(roster))
         journal.keep("remarks", intake.remarks)
+        journal.keep("times", (journal.recall("times") or {}) | times)
+        journal.keep("handed", (journal.recall("handed") or {}) | _handed(found))
         journal.again(again)
         log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
         grade_all(options, found, course, journal, log, ready, again)
-        finish(out, course, journal, log)
+        finish(out, journal, log)
         missing += sorted(journal.keys().keys() - set(students) - set(missing))
+        _say_who_has_no_time(found, course, journal)
     if missing:
-        print(f"note: not in this download, kept as they were: {_some(missing)}")
+        print(f"note: not in this download, kept as they were: {some(missing)}")
+
+
+def write_class(out: Path, rules: Rules, roster: Roster) -> None:
+    """Write rules and roster beside the results; a file in which nothing changed stays as a person wrote it."""
+    from ..platforms.roster import write_roster
+    from ..running.course_file import read_rules, write_rules
+
+    out.mkdir(parents=True, exist_ok=True)
+    if read_rules(out) != rules:
+        write_rules(out, rules)
+    if roster:
+        write_roster(out / "roster.csv", roster)
+
+
+def _salt(options: argparse.Namespace, journal: Journal, before: Rules | None) -> str | None:
+    """Return the secret of the options' order, that of the class if none is given; another one must be meant."""
+    kept = journal.recall("salt")
+    if options.salt is None:
+        return kept
+    if before and kept != options.salt and journal.keys() and not options.change:
+        raise UserError(
+            "--salt is not that of this class: everybody would be graded again; add --change if it is meant"
+        )
+    journal.keep("salt", options.salt)
+    return options.salt
+
+
+def _times(options: argparse.Namespace, roster: Roster, rules: Rules) -> dict[str, str]:
+    """Return when who handed in, as --times and the worksheets among the rosters say."""
+    from ..platforms.times import read_times, tells_times
+    from ..running.rules import due_date
+
+    due = due_date(rules.due)
+    files = [path for path in options.roster or () if tells_times(path)]
+    files += [options.times] if options.times else []
+    times: dict[str, str] = {}
+    for path in files:
+        times |= read_times(path, roster, due.tzinfo if due else None)
+    return times
+
+
+def _handed(found: Sequence[Found]) -> dict[str, list]:
+    """Return student -> how the names of files begin that the platform takes back, and how often was handed in."""
+    return {one.student: [one.handle, one.tries] for one in found if one.files}
+
+
+def _say_who_has_no_time(found: Sequence[Found], course: Course, journal: Journal) -> None:
+    """Say that the late policy cannot be applied where nothing tells the time."""
+    times = journal.recall("times") or {}
+    without = [one.student for one in found if one.files and not one.submitted and one.student not in times]
+    if course.due and course.late.per_day and without:
+        print(
+            f"note: nothing says when {len(without)} handed in ({some(without)}), so that only what the download marks "
+            "as late is; --times FILE says when"
+        )
 
 
 def _stop_where_nobody_is_known(intake: Intake) -> None:
@@ -121,17 +186,13 @@ def _with_files(found: Sequence[Found], journal: Journal) -> tuple[list[Found], 
     return [one for one in found if one.student not in set(missing)], missing
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if names[5:] else "")
-
-
 def grade_all(
     options: argparse.Namespace,
     found: Sequence,
     course: Course,
     journal: Journal,
     log,
-    ready: list[Sandbox],
+    ready: list,
     again: Sequence[str] = (),
 ) -> None:
     """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on.
@@ -140,7 +201,7 @@ def grade_all(
     """
     from tqdm import tqdm
 
-    from ..running.batch import Batch, Here
+    from ..running.batch import Batch, Here, close
     from ..running.processors import processors
 
     batch = Batch(course, journal, log, options.salt)
@@ -150,7 +211,7 @@ def grade_all(
             if options.dask:
                 from ..running.cluster import There, connected, threads_of
 
-                _close(ready)
+                close(ready)
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
                     batch.run(found, lambda: There(client, course), threads_of(client), bar)
             else:
@@ -160,102 +221,67 @@ def grade_all(
             raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
 
 
-def finish(out: Path, course: Course, journal: Journal, log) -> None:
+def finish(out: Path, journal: Journal, log) -> None:
     """Write the final files, and into the log what they are."""
-    from ..reports import write_reports
-    from ..running.audit import final_files
-    from .report import told
+    from .report import say_changed, write_book
 
-    results = list(journal.results())
-    write_reports(results, out, course, journal.sources(), *told(journal))
-    log.add("report", files=final_files(out))
+    results = (book := write_book(out, journal, log)).results
     head = log.add("stop", reason="done")
     journal.keep("audit", head)
     unsure = {"crashed", "not_graded"}
     look = [result.student for result in results if any(part.status in unsure for part in result.exercises)]
     print(f"done: {len(results)} results in {out}; the audit log ends with {head[:16]}")
+    say_changed(book.changed)
     if look:
-        print(f"look at: {_some(look)}, where an exercise crashed or could not be graded")
+        print(f"look at: {some(look)}, where an exercise crashed or could not be graded")
 
 
-def rules(options: argparse.Namespace) -> dict:
-    """Return what the options say about the course."""
-    from ..homework.exercises import EXERCISES
-    from ..running.rules import due_date, late_policy
-    from .release import points_of
+def _course(options: argparse.Namespace, rules: Rules, journal: Journal) -> Course:
+    from ..running.rules import POOL, Course, private_seeds
 
-    chosen = [name.strip() for name in options.only.split(",") if name.strip()] or list(EXERCISES)
-    for name in chosen:
-        if name not in EXERCISES:
-            raise UserError(f'--only names no exercise "{name}".{nearest(name, EXERCISES)}')
-    points = points_of(options.points)
-    return {
-        "points": {name: float(points.get(name, EXERCISES[name].points)) for name in EXERCISES if name in chosen},
-        "partial": options.partial_credit,
-        "due": due_date(options.due),
-        "late": late_policy(options.late_policy),
-        "wall": options.wall,
-        "memory": options.memory and options.memory * 2**30,
-        "language": options.lang,
-        "show_answers": options.show_answers,
-        "title": options.title,
-    }
-
-
-def _course(options: argparse.Namespace, given: dict, journal: Journal) -> Course:
-    from ..running.rules import Course, private_seeds
-
-    secret = journal.secret if options.seed is None else f"fixed {options.seed}"
-    key = {} if options.no_questions else _key(journal)
+    secret = journal.secret if options.seed is None else ""
+    seeds = private_seeds(secret, POOL) if secret else private_seeds(f"fixed {options.seed}")
+    key = _key(journal) if rules.questions else {}
     tier = "none" if options.i_trust_these_submissions else options.isolation
-    return Course(**given, isolation=tier, seeds=private_seeds(secret), key=key)
-
-
-def _in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
-    """Return the course with its isolation; for "auto" the strongest that works here, found once: a class is graded
-    alike. The sandbox that showed it comes along."""
-    from ..running.batch import sandbox_of
-
-    ready = []
-    if course.isolation == "auto":
-        if not journal.recall("tier"):
-            ready.append(sandbox := sandbox_of(course))
-            journal.keep("tier", sandbox.tier)
-            if sandbox.why:
-                print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
-        course = replace(course, isolation=journal.recall("tier"))
-    return course, ready
-
-
-def _close(ready: list[Sandbox]) -> None:
-    """Close the sandboxes that nobody took."""
-    with suppress(IndexError):
-        while True:
-            ready.pop().close()
+    return Course(**rules.of_course(), isolation=tier, seeds=seeds, key=key, secret=secret)
 
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:
-    """Return the key of the questions, computed once for a journal and a version of the kit."""
-    from ..homework.key import compute_key
-    from ..running.rules import kit
+    """Return the key of the questions, computed once for a journal and what the key is computed from."""
+    from ..homework.evidence.key import compute_key
+    from ..running import fingerprint
 
-    kept = journal.recall("key")
-    if not kept or kept["kit"] != kit():
-        kept = {"kit": kit(), "key": {name: sorted(right) for name, right in compute_key(progress=True).items()}}
+    now, kept = fingerprint.of_key(), journal.recall("key")
+    if not kept or kept.get("from") != now:
+        if kept:
+            print("note: the key is computed anew: the code, data or libraries behind it have changed since")
+        key = {name: sorted(right) for name, right in compute_key(progress=True).items()}
+        if kept and (other := [name for name in key if key[name] != kept["key"].get(name)]):
+            print(f"note: the key is another one now for {', '.join(other)}: the class is graded anew")
+        kept = {"from": now, "key": key}
         journal.keep("key", kept)
     return {name: frozenset(right) for name, right in kept["key"].items()}
 
 
-def _regraded(which: str, students: Sequence[str], journal: Journal) -> list[str]:
-    """Return whose results --regrade marks to be graded again."""
+def _regraded(which: str, students: Sequence[str], journal: Journal) -> dict[str, list[str]]:
+    """Return whose results --regrade marks to be graded again, and which exercises: [] for all of them."""
+    from ..homework.exercises import EXERCISES
+
     known = journal.keys()
     if which == "all":
-        return list(known)
-    if which == "failed":
-        fine = {"passed", "not_attempted"}
-        return [r.student for r in journal.results() if any(part.status not in fine for part in r.exercises)]
-    names = [name.strip() for name in which.split(",") if name.strip()]
-    for name in names:
+        return {student: [] for student in known}
+    if which in ("failed", "not_graded"):
+        wanted = {"not_graded"} if which == "not_graded" else UNFINISHED
+        found = {r.student: [part.exercise for part in r.exercises if part.status in wanted] for r in journal.results()}
+        return {student: names for student, names in found.items() if names}
+    if which.startswith("exercise:"):
+        names = [name.strip() for name in which.removeprefix("exercise:").split(",")]
+        for name in names:
+            if name not in EXERCISES:
+                raise UserError(f'--regrade names no exercise "{name}".{nearest(name, EXERCISES)}')
+        return dict.fromkeys(known, names)
+    chosen = [name.strip() for name in which.split(",") if name.strip()]
+    for name in chosen:
         if name not in known and name not in students:
             raise UserError(f'--regrade names no student "{name}".{nearest(name, [*known, *students])}')
-    return names
+    return {name: [] for name in chosen}

@@ -4,15 +4,16 @@ import dis
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from torch import Tensor, nn
 
 from ..isolation.inside.calls import objects_of, outputs_of
-from ..verdict.exercise import EXPLAINERS, Exercise, Verdict
+from ..isolation.inside.libraries import EXPLAINERS, is_there
+from ..verdict.exercise import Exercise, Verdict
 from ..verdict.feedback import Language, as_html, lines_of
 from ..verdict.judging import judge
 from ..words import Text
@@ -94,7 +95,10 @@ def _judged(name: str, exercise: Exercise, function: Callable, seed: int) -> tup
         return Verdict(False, _raised(error), _hint_at(error)), 0.0
     seconds = time.perf_counter() - start
     verdict = judge(exercise, MISCONCEPTIONS.get(name, ()), calls, answers)
-    notes = (note for note in (borrowed(function), *map(left_behind, given)) if note)
+    missing = missing_libraries(function)
+    if verdict.passed and missing and not _of_a_library(function):
+        return Verdict(False, _cannot_run(missing)), seconds
+    notes = (note for note in (_cannot_run(missing) if missing else None, *map(left_behind, given)) if note)
     return (replace(verdict, hint=next(notes, verdict.hint)) if verdict.passed else verdict), seconds
 
 
@@ -108,16 +112,37 @@ def left_behind(objects: Mapping[str, object]) -> Text | None:
     return None
 
 
-def borrowed(function: Callable) -> Text | None:
-    """Say which library of explanations a function itself names: the grader has none, the homework is to write it."""
-    code, known = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    for how, name in _reads(code) if code else ():
-        module = name if how == "IMPORT_NAME" else _module_of(known.get(name))
-        root = str(module).partition(".")[0]
-        if root in EXPLAINERS:
-            en = f"but the grader has no {root}: write it with torch alone"
-            return Text(en, f"不過評分時沒有 {root}：請只用 torch 完成")
-    return None
+def missing_libraries(function: Callable) -> list[str]:
+    """Return which libraries a function, or one of the student's own that it names, uses and the grader has not."""
+    home, missing, seen, todo = getattr(function, "__module__", None), {}, set(), [function]
+    while todo:
+        one = todo.pop()
+        code, known = getattr(one, "__code__", None), getattr(one, "__globals__", {})
+        if not isinstance(code, CodeType) or code in seen:
+            continue
+        seen.add(code)
+        for how, name in _reads(code):
+            value = known.get(name)
+            module = name if how == "IMPORT_NAME" else _module_of(value)
+            if isinstance(value, FunctionType) and module == home:
+                todo.append(value)
+            elif isinstance(module, str) and module not in (home, "__main__", "builtins") and not is_there(module):
+                missing[module.partition(".")[0]] = True
+    return list(missing)
+
+
+def _of_a_library(function: Callable) -> bool:
+    """Whether a function is not the student's at all: one of the library, to be looked at."""
+    return str(getattr(function, "__module__", "")).partition(".")[0] in EXPLAINERS
+
+
+def _cannot_run(missing: Sequence[str]) -> Text:
+    names = ", ".join(missing)
+    only = "torch, numpy, scipy, scikit-learn"
+    return Text(
+        f"right, but the grader has no {names} and could not run it: use {only} alone",
+        f"結果正確，不過評分時沒有 {names}，無法執行：請只用 {only}",
+    )
 
 
 def _module_of(value: object) -> object:

@@ -1,7 +1,9 @@
 """The thirty questions as data: their texts in questions.toml, their options in an order of each student's own."""
 
 import random
+import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +12,10 @@ from pathlib import Path
 from ..words import Text
 
 LETTERS = "ABCDEFGH"
+NOTEBOOKS = (
+    *("0_start", "1_perturbation", "2_gradients", "3_filters_and_cam", "4_attention", "5_embeddings"),
+    "6_can_you_trust_it",
+)  # all that a student hands in
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,11 @@ def letters(question: Question, variant: int = 0) -> dict[str, str]:
 
 
 def chosen(question: Question, answer: str | Iterable[str], variant: int = 0) -> frozenset[str]:
-    """Return the names of the options that an answer such as "AC" or ["A", "C"] means; ValueError for other letters."""
-    given = "".join(answer).replace(",", "").replace(" ", "").upper()
+    """Return the names of the options that an answer means; ValueError for other letters.
+
+    "AC", "a, c", ["A", "C"], "A、C" and the wide letters of a Chinese keyboard, "ＡＣ", mean the same.
+    """
+    given = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", "".join(answer))).upper()
     known = letters(question, variant)
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"{question.name} has the options {', '.join(known)}, got {', '.join(unknown)}")

@@ -20,7 +20,7 @@ def score(answers: object, key: Key, variant: int = 0, partial: bool = False) ->
     for name, right in key.items():
         question = load_questions()[name]
         read = _read(question, answers, variant)
-        share = _share(question, read, right, partial) if isinstance(read, frozenset) else 0.0
+        share = share_of(question, read, right, partial) if isinstance(read, frozenset) else 0.0
         points[name] = round(question.points * share, 4)
     return points
 
@@ -37,7 +37,8 @@ def complaints(answers: object, variant: int = 0) -> dict[str, Text]:
     return {name: found for name, found in read.items() if isinstance(found, Text)}
 
 
-def _share(question: Question, read: frozenset[str], right: frozenset[str], partial: bool) -> float:
+def share_of(question: Question, read: frozenset[str], right: frozenset[str], partial: bool) -> float:
+    """Return which share of a question's points the chosen options give."""
     if not partial or not question.multiple:
         return float(read == right)
     decisions = [(option in read) == (option in right) for option in question.options]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..words import Text
 from .magics import parse, python_of
 
-PAIR = re.compile(r"""(["'])(?P<name>Q\d{1,3})\1\s*:\s*(["'])(?P<letters>[A-Za-z, ]{0,40})\3""")
+PAIR = re.compile(r"""(["'])(?P<name>Q\d{1,3})\1\s*:\s*(["'])(?P<letters>[^"'\n]{0,40})\3""")
 LONGEST = 1000  # characters of an answer as it is written
 MOST = 1000  # answers in one cell
 

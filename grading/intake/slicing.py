@@ -9,6 +9,8 @@ function changes by a call for its effect, as random.shuffle(order) does.
 """
 
 import ast
+import builtins
+import re
 import symtable
 import warnings
 from collections import defaultdict
@@ -16,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..isolation.inside.libraries import EXPLAINERS
 from .magics import parse
 
 Kind = Literal["definition", "stub", "value", "import", "block", "star", "future", "other"]
@@ -24,6 +27,7 @@ CHANGES = {
     *("sort", "reverse", "appendleft", "extendleft", "popleft", "eval", "load_state_dict", "requires_grad_", "fill_"),
     *("zero_", "copy_", "mul_", "add_", "sub_", "div_", "clamp_"),
 }  # methods that change what they are called on
+STAR_OF_EXPLAINERS = re.compile(rf"from (?:{'|'.join(EXPLAINERS)})\b")
 MOST_STATEMENTS = 20_000
 MOST_STEPS = 200_000  # of the search for dependencies
 MOST_WRITES = 100_000  # names that calls of functions with `global` bind, in all
@@ -85,7 +89,7 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> tuple[st
     before: dict[int, set[int]] = defaultdict(set)
     todo: list[tuple[str, int | None]] = [(name, None)]
     seen: set[tuple[str, int | None]] = set()
-    steps, unresolved = 0, False
+    steps, unresolved = 0, set()
     while todo:
         wanted, runner = todo.pop()  # runner: at whose execution the name is read; None: when the function is called
         if (wanted, runner) in seen:
@@ -98,7 +102,8 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> tuple[st
         places = [i for i in places if not statements[i].guard] or places  # for what is defined nowhere else
         steps += len(places) // 16  # each is looked at
         found = _reaching(wanted, places, end if runner is None else runner, statements)
-        unresolved |= not found
+        if not found:
+            unresolved.add(wanted)
         for i in found:
             steps += 1 + len(statements[i].now) + len(statements[i].later)
             taken.add(i)
@@ -108,8 +113,7 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> tuple[st
                 before[runner].add(i)
         if steps > MOST_STEPS:
             raise SyntaxError(f"{name} depends on too much of the notebook")
-    if unresolved:  # a builtin, or a name that a star brings
-        taken |= {i for i, statement in enumerate(statements) if statement.kind == "star"}
+    taken |= _stars(unresolved, statements)
     order = sorted(i for i, statement in enumerate(statements) if statement.kind == "future")
     try:
         ordered = [statements[i] for i in [*order, *_ordered(taken, before)]]
@@ -118,6 +122,18 @@ def slice_of(name: str, index: int, statements: Sequence[Statement]) -> tuple[st
     if ordered is None or sum(len(statement.text) for statement in ordered) > LONGEST:
         raise SyntaxError(f"{name} depends on too much of the notebook")
     return _joined(ordered), sorted({statement.cell for statement in ordered})
+
+
+def _stars(names: set[str], statements: Sequence[Statement]) -> set[int]:
+    """Return the star imports that may bring names which nothing else defines.
+
+    One from a library of explanations, which is not there when graded, counts only for a name that neither Python nor
+    another star can mean: not for `range`.
+    """
+    every = {i for i, statement in enumerate(statements) if statement.kind == "star"}
+    able = {i for i in every if not STAR_OF_EXPLAINERS.match(statements[i].text)}
+    foreign = {name for name in names if not hasattr(builtins, name)}
+    return (every if foreign and not able else able) if names else set()
 
 
 def _reaching(name: str, places: Sequence[int], end: int, statements: Sequence[Statement]) -> list[int]:
@@ -283,8 +299,9 @@ def _kind(node: ast.stmt) -> Kind:
 
 
 def _is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether nothing but a docstring comes before `raise NotImplementedError`."""
-    body = [part for part in node.body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+    """Whether there is nothing but a docstring and `pass`, or that and `raise NotImplementedError`."""
+    body = [part for part in node.body if not isinstance(part, ast.Pass)]
+    body = [part for part in body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
     match body:
         case [ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError")) | ast.Name(id="NotImplementedError"))]:
             return True

@@ -1,13 +1,10 @@
 """What a student handed in, as data: code that is not run here, and answers. Intake makes it, the grader judges it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..words import Text
-
-NOTHING_AT_ALL = hashlib.sha256().hexdigest()  # the digest where there was no file
+from ..words import NOTHING_AT_ALL, Text
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,10 @@ def _attempts(
                 described = read_metadata(file.read())
             except Unreadable as error:
                 remarks.append(error.args[0])
+    folders = {file.name.partition("/")[0] for file in files if "/" in file.name}
+    if described and not described.keys() & folders:
+        remarks.append(OF_NO_FOLDER)
+    described = {name: owners for name, owners in described.items() if name in folders}  # not a student's own file
     together: dict[tuple[str, str], tuple[Owner, list[File]]] = {}
     for file in files:
         if file.name == METADATA or file.name.startswith(".ipynb_checkpoints/"):
@@ -208,6 +212,12 @@ def _without_autosaved(files: Sequence[File]) -> list[File]:
 def _stranger(owner: Owner) -> Text:
     who = shown(f"{owner.id} {owner.name}".strip())
     return Text(f"{who} is nobody on the roster: graded all the same", f"{who} 不在名單上，仍予評分")
+
+
+OF_NO_FOLDER = Text(
+    f"{METADATA} names no folder beside it and was not believed: a student may have handed it in",
+    f"{METADATA} 沒有指出旁邊的任何資料夾，不予採信：可能是學生自己繳交的",
+)
 
 
 def _of_nobody(name: str) -> Text:

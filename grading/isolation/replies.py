@@ -1,5 +1,6 @@
 """What comes back from a student's process, read byte by byte: a forged one is worth as much as the arrays in it."""
 
+import builtins
 import re
 import signal
 from collections.abc import Sequence
@@ -8,16 +9,45 @@ from typing import Literal
 
 import numpy as np
 
-from ..verdict.exercise import EXPLAINERS
 from ..words import Text
 from .inside.calls import Call, from_frame
 from .inside.confine import Limits
+from .inside.libraries import EXPLAINERS
 
 Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 ALONE = (
     "; each notebook stands alone: what another one defines is not there",
     "；每份筆記本各自獨立，看不到其他筆記本的定義",
 )
+CALLED = (
+    "; if it was the call of your function: its parameters must be those of the exercise",
+    "；若發生在呼叫函式時：參數必須與題目相同",
+)
+KNOWN = {
+    "NoneType",
+    "Tensor",
+    "Parameter",
+    "ndarray",
+    "LinAlgError",
+    "AxisError",
+    "OutOfMemoryError",
+    "JSONDecodeError",
+}
+KNOWN |= {"UFuncTypeError", "NotFittedError", "InvalidParameterError", "UndefinedMetricWarning"}
+PARSER = """
+    Did EOF EOL Maybe Perhaps U a after all an and annotated argument arguments as ascii assign at attribute
+    augmented await bare be before block but by bytes can cannot character class closed closing code comma
+    comparison conditional constant contain continuation decimal deeply default defined delete detected dict did
+    does else embedded equal except expected expression f file follow follows for forgot forgotten found from
+    function generator global here hexadecimal if illegal import in inconsistent indent indentation indented instead
+    integer invalid is it iterable keyword lambda leading level line list literal loop match maximum maybe mean
+    meant missing mixed module multiple must name names near nested nesting never no non nonlocal not null number
+    octal of on one only opening operand operator or outer outside parameter parentheses parenthesis parenthesized
+    part perhaps permitted positional prior repeated return set should source spaces star starred statement
+    statements string subscript syntax tabs target that the times to token too try tuple type unexpected unindent
+    unmatched unpack unparenthesized unterminated use used using variable was where with without yield you zeros
+"""  # the words of the messages of Python's parser
+WORDS = frozenset(re.findall(r"\w+", PARSER)) | {str(n) for n in range(1000)}
 
 
 @dataclass(frozen=True)
@@ -72,7 +102,7 @@ def plain(value: object, most: int, keep: str = "") -> str:
 
 
 def judged(
-    header: dict, message: bytes, output: bytes, calls: Sequence[Call], function: str, limits: Limits
+    header: dict, message: bytes, output: bytes, calls: Sequence[Call], source: str, function: str, limits: Limits
 ) -> tuple[Status, Text, list | None]:
     """Say how the exercise ended: first what the monitor saw, then what the student's process claims."""
     code = header["exit"]
@@ -98,7 +128,7 @@ def judged(
                 raise ValueError("the number of answers is not that of the calls")
             arrays = iter([array_from(blob) for blob in blobs])
             return "ok", Text("", ""), [[next(arrays) for _ in range(call.times)] for call in calls]
-        return *_in_words(claim, function), None
+        return *_in_words(claim, source, function), None
     except (ValueError, KeyError, TypeError, MemoryError):
         reason = Text(
             "what your code left as its answer is no plain array of numbers, or it wrote into the grader's channel",
@@ -123,34 +153,58 @@ def _memory() -> Text:
     return Text("your code needs more memory than there is for an exercise", "你的程式需要的記憶體超過一題的上限")
 
 
-def _in_words(claim: dict, function: str) -> tuple[Status, Text]:
-    """Return the status and the sentence for a claim that is not "ok"; KeyError or TypeError for one that is none."""
+def _in_words(claim: dict, source: str, function: str) -> tuple[Status, Text]:
+    """Return the status and the sentence for a claim that is not "ok"; KeyError or TypeError for one that is none.
+
+    Of texts that the process chose none is shown: what it saw of the inputs could stand in them. Names must be Python's
+    or stand in the source, and a line is looked up in the source by its number.
+    """
     kind, status = claim["kind"], claim["status"]
     if kind == "missing":
         return "not_attempted", Text(f"there is no function `{function}`", f"找不到函式 `{function}`")
-    text, message = plain(claim["text"], 120), plain(claim["message"], 200)
-    error = plain(claim["error"], 60)
-    line = claim["line"] if type(claim["line"]) is int and 0 < claim["line"] < 10**6 else 0
+    lines = source.splitlines()
+    line = claim["line"] if type(claim["line"]) is int and 0 < claim["line"] <= len(lines) else 0
+    text = plain(lines[line - 1].strip(), 120) if line else ""
     where = (f" (line {line}: `{text}`)", f"（第 {line} 行：`{text}`）") if line else ("", "")
+    error = _known(claim["error"], source)
     if kind == "stub":
         return "not_attempted", Text(f"`{function}` is not written yet", f"`{function}` 尚未完成")
     if status == "out_of_memory":
         return "out_of_memory", Text(*(a + b for a, b in zip(_memory(), where, strict=True)))
     if kind == "syntax":
+        message = _of_python(claim["message"], source)
+        said = (f": {message}", f"：{message}") if message else ("", "")
         return "failed", Text(
-            f"Python cannot read your code: {message}{where[0]}", f"Python 無法讀取你的程式：{message}{where[1]}"
+            f"Python cannot read your code{said[0]}{where[0]}", f"Python 無法讀取你的程式{said[1]}{where[1]}"
         )
     if kind == "module":
-        return "failed", _not_there(plain(claim["module"], 60), where)
+        return "failed", _not_there(_known(claim["module"], source), where)
+    if kind == "answer":
+        return "failed", Text(
+            f"a tensor or an array must be returned, not {error}", f"必須回傳 tensor 或陣列，而不是 {error}"
+        )
     if kind == "ended":
         return "crashed", Text(
             f"your code ended the process with {error}{where[0]}", f"你的程式以 {error} 結束了行程{where[1]}"
         )
     if kind == "raised":
-        said = f"{error}: {message}" if message else error
-        en, zh = ALONE if error == "NameError" else ("", "")
-        return "failed", Text(f"your code raised {said}{where[0]}{en}", f"你的程式引發 {said}{where[1]}{zh}")
+        en, zh = ALONE if error == "NameError" else CALLED if error == "TypeError" and not line else ("", "")
+        return "failed", Text(f"your code raised {error}{where[0]}{en}", f"你的程式引發 {error}{where[1]}{zh}")
     raise KeyError(kind)
+
+
+def _known(name: object, source: str) -> str:
+    """Return the name of an error, a type or a module if Python has it or the source says it."""
+    name = plain(name, 60)
+    if all(hasattr(builtins, part) or re.search(rf"\b{re.escape(part)}\b", source) for part in name.split(".")):
+        return name
+    return name if name in KNOWN else "another one"
+
+
+def _of_python(message: object, source: str) -> str:
+    """Return what Python's parser said if it may have said it: in its own words and those of the source."""
+    message = plain(message, 200)
+    return message if all(word in WORDS or word in source for word in re.findall(r"\w+", message)) else ""
 
 
 def _not_there(module: str, where: tuple[str, str]) -> Text:

@@ -14,6 +14,7 @@ the inputs are and returns stored outputs (other seeds are the answer to this). 
 forged message is worth as much as the arrays in it.
 """
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ from ..words import Text
 from .bytecode import compile_libraries
 from .inside.calls import Call, from_frame, pack_calls, to_frame
 from .inside.confine import Limits
+from .memory import MISSING, MemoryGroup
 from .replies import Reply, judged, plain
 from .tiers import ENVIRONMENT, INSIDE, WAYS, Bubblewrap, Process, Unavailable, Unconfined
 
@@ -36,14 +38,15 @@ __all__ = ["Limits", "Reply", "Sandbox"]
 
 Tier = Literal["bubblewrap", "process", "none"]
 TRIES = 3  # of an exercise whose template or monitor ends: killed from outside, or for want of memory
-START_SECONDS, GRACE_SECONDS = 180, 20  # to load the libraries; over the wall clock that the monitor holds
+START_SECONDS, GRACE_SECONDS = 600, 20  # to load the libraries; over the wall clock that the monitor holds
 
 
 class Sandbox:
     """Runs one exercise at a time, each in a fresh process; for use by one thread, in a `with` block.
 
-    tier: "auto" takes the strongest that works here, found by trying. `tier` then says which, `why` says why no
-    stronger one and what is missing of this one. Bubblewrap ends with the thread that made the sandbox.
+    tier: "auto" takes the strongest that works here, found by trying. `tier` then says which, `isolation` what is
+    missing of it as well, for the results, and `why` also why no stronger one works. Bubblewrap ends with the thread
+    that made the sandbox.
     """
 
     def __init__(self, tier: Literal["auto"] | Tier = "auto", limits: Limits = Limits()):  # noqa: B008, it is frozen
@@ -65,6 +68,7 @@ class Sandbox:
                     continue
                 self.tier: str = name
                 self._works = way
+                self.isolation = name if not self._way.missing else f"{name}, {'; '.join(self._way.missing)}"
                 stronger = [reason for reason in reasons if not reason.startswith(f"{name}:")]
                 self.why = "; ".join([*stronger, *self._way.missing])
                 return
@@ -88,7 +92,7 @@ class Sandbox:
                 if attempt == TRIES:
                     said = f"not graded: the grader lost its process {TRIES} times, which is not your mistake ({error})"
                     return Reply("not_graded", Text(said, f"尚未評分：評分程序中斷了 {TRIES} 次，這不是你的錯"))
-        status, reason, answers = judged(header, message, output, calls, function, self.limits)
+        status, reason, answers = judged(header, message, output, calls, source, function, self.limits)
         text = plain(output.decode(errors="replace"), self.limits.output_bytes, keep="\n\t")
         return Reply(status, reason, answers, header["seconds"], header["cpu_seconds"], text, header["preempted"])
 
@@ -128,6 +132,8 @@ class Sandbox:
         return header, blobs
 
 
+# short of memory, the kernel ends the template or a student's process and not the grader
+FIRST_TO_DIE = ("/bin/sh", "-c", 'echo 500 > /proc/self/oom_score_adj; exec "$0" "$@"') if os.name == "posix" else ()
 _PROBE = to_frame({"source": "def f(): return 1.0", "function": "f", "calls": []})
 
 
@@ -142,23 +148,28 @@ class _Template:
         self.most = limits.reply_bytes + limits.output_bytes + 2**16
         self.connection, theirs = socket.socketpair()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115, `close` does
+        self.group = _group(way, limits)
+        inherited = [theirs.fileno(), *([self.group.descriptor] if self.group else [])]
         try:
             with theirs:
                 self.process = subprocess.Popen(
-                    way.command(theirs.fileno()),
+                    [*FIRST_TO_DIE, *way.command(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=self.errors,
                     env=ENVIRONMENT,
                     cwd="/",
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=inherited,
                 )
         except (OSError, Unavailable):
             self.connection.close()
             self.errors.close()
+            if self.group:
+                self.group.close()
             raise
         settings = {"tier": way.tier, "limits": asdict(limits), "users": way.users}
-        settings |= {"readable": list(way.landlock[0]), "listed": list(way.landlock[1])}
+        settings["group"] = self.group.descriptor if self.group else None
+        settings |= dict(zip(("readable", "listed", "written"), map(list, way.landlock), strict=True))
         self.ask(to_frame(settings, [way.program]), START_SECONDS)
 
     def ask(self, request: bytes, seconds: float) -> tuple[dict, list[bytes]]:
@@ -202,3 +213,16 @@ class _Template:
             self.process.kill()
             self.process.wait()
         self.errors.close()
+        if self.group:
+            self.group.close()
+
+
+def _group(way: Bubblewrap | Process | Unconfined, limits: Limits) -> MemoryGroup | None:
+    """Return a group for the students' processes; where there is none, `way.missing` says so."""
+    if way.tier == "none":
+        return None
+    try:
+        return MemoryGroup(limits.memory_bytes)
+    except OSError:
+        way.missing.append(MISSING)
+        return None

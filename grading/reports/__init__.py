@@ -11,12 +11,14 @@ from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
 from ..platforms.roster import NO_ROSTER, Roster
+from ..running.history import Change
 from ..running.rules import Course
 from ..verdict.results import Result
 from ..words import Text
 from .class_page import class_data, class_page
-from .gradebook import canvas_csv, moodle_csv, plain_csv
+from .gradebook import canvas_csv, changes_csv, moodle_csv, plain_csv
 from .gradescope_json import gradescope_results
+from .pair_page import name_of, pair_page
 from .similarity import Pair, released, suspicious_pairs
 from .student_page import student_page
 from .wording import cleaned, safe_id
@@ -24,7 +26,7 @@ from .wording import cleaned, safe_id
 __all__ = ["gradescope_results", "suspicious_pairs", "write_reports"]
 
 LIST = "reports.json"  # what we wrote: path -> SHA-256
-OF_STUDENT = re.compile(r"students/([^/]+)/(?:feedback\.html|results\.json)")
+OF_STUDENT = re.compile(r"students/([^/]+)/(?:feedback\.html|results\.json)|similar/([0-9a-f]{16})\.html")
 
 
 def write_reports(
@@ -34,11 +36,13 @@ def write_reports(
     sources: Mapping[str, Mapping[str, str]] | None = None,
     roster: Roster = NO_ROSTER,
     remarks: Sequence[Text] = (),
+    changed: Sequence[Change] = (),
 ) -> None:
     """Write all reports into a folder; equal results give equal bytes, whatever their order.
 
     sources: student -> exercise -> code, to look for copies; None does not look. roster: has the names, e-mails and
-    Canvas's numbers. remarks: on what was handed in and is nobody's. A page of a student who is gone is removed if it
+    Canvas's numbers. remarks: on what was handed in and is nobody's. changed: the grades that are
+    not what they were. A page of a student who is gone is removed if it
     is as we wrote it. UserError where two students would get the same folder.
     """
     results = [replace(result, name=roster.person(result.student).name or result.name) for result in results]
@@ -48,7 +52,7 @@ def write_reports(
         raise UserError(f"the results must name each student once, but {doubles[0]} is there more than once")
     out = Path(out)
     pairs = None if sources is None else _pairs(sources)
-    files = _files(results, course, pairs, roster, remarks)
+    files = _files(results, course, pairs, roster, remarks, changed, sources or {})
     written = {path: _write(out / path, text) for path, text in files}
     _remove_others(out, written)
     _write(out / LIST, _json(written))
@@ -60,16 +64,22 @@ def _files(
     pairs: Sequence[Pair] | None,
     roster: Roster,
     remarks: Sequence[Text],
+    changed: Sequence[Change],
+    sources: Mapping[str, Mapping[str, str]],
 ) -> Iterator[tuple[str, str]]:
+    codes = {safe_id(student): mine for student, mine in sources.items()}
     for result in results:
         folder = f"students/{result.student}"
-        yield f"{folder}/feedback.html", student_page(result, course)
+        yield f"{folder}/feedback.html", student_page(result, course, codes.get(result.student))
         yield f"{folder}/results.json", _json(gradescope_results(result, course))
     yield "gradebook.csv", plain_csv(results)
     yield "gradebook_canvas.csv", canvas_csv(results, course, roster)
     yield "gradebook_moodle.csv", moodle_csv(results, course, roster)
-    yield "class.html", class_page(results, course, pairs, remarks)
-    yield "class.json", _json(class_data(results, course, pairs, remarks))
+    for pair in pairs or ():
+        yield f"similar/{name_of(pair)}", pair_page(pair, codes, course)
+    yield "changes.csv", changes_csv(changed)
+    yield "class.html", class_page(results, course, pairs, remarks, changed)
+    yield "class.json", _json(class_data(results, course, pairs, remarks, changed))
 
 
 def _pairs(sources: Mapping[str, Mapping[str, str]]) -> list[Pair]:
@@ -97,7 +107,7 @@ def _remove_others(out: Path, written: Mapping[str, str]) -> None:
         return
     for name, digest in before.items() if isinstance(before, dict) else ():
         found = OF_STUDENT.fullmatch(name)  # the list may have been edited
-        if name in written or not found or safe_id(found[1]) != found[1]:
+        if name in written or not found or (found[1] and safe_id(found[1]) != found[1]):
             continue
         path = out / name
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:

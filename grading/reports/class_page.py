@@ -3,22 +3,48 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from ..homework.exercises import EXERCISES
 from ..homework.questions import load_questions
+from ..running.history import Change
 from ..running.rules import Course
 from ..verdict.results import Result, as_data
 from ..words import Text
-from .pages import render
+from .pages import TEMPLATES, hash_of_script, render
+from .pair_page import name_of
+from .pictures import drawn
 from .similarity import REFERENCE, Pair
-from .statistics import KINDS, WITHOUT, Item, concerns, histogram, items, mistakes, summary
+from .statistics import (
+    KINDS,
+    WITHOUT,
+    Item,
+    WrongOutput,
+    concerns,
+    histogram,
+    items,
+    mistakes,
+    summary,
+    wrong_outputs,
+)
 from .student_page import share, title_of
 from .wording import STATUS, TIERS, cleaned, cleaned_text, heading, number
 
 OF_NOBODY = Text("of nobody on the roster, or of nobody at all", "不屬於名單上的學生，或不知是誰的")
+OTHER_KINDS = {
+    "isolation": WITHOUT,
+    "nobody": OF_NOBODY,
+    "answers": Text("answers that could not be read", "無法讀取的答案"),
+    "adjusted": Text("adjusted by a person", "人工調整"),
+    "remark": Text("odd submissions", "作業有異狀"),
+}
 MOST_MISTAKES, MOST_ROWS = 20, 200  # of a table for people; the data have them all
 
 
 def class_data(
-    results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None, remarks: Sequence[Text] = ()
+    results: Sequence[Result],
+    course: Course,
+    pairs: Sequence[Pair] | None = None,
+    remarks: Sequence[Text] = (),
+    changed: Sequence[Change] = (),
 ) -> dict:
     """Return everything as what JSON can hold, but for the pictures, which are on the pages of the students.
 
@@ -37,20 +63,29 @@ def class_data(
         "misconceptions": [vars(row) for row in mistakes(results)],
         "concerns": [vars(row) for row in concerns(results, [*map(cleaned_text, remarks)])],
         "similar": None if pairs is None else [vars(pair) for pair in pairs],
+        "changed": [vars(change) for change in changed],
         "results": [_without_pictures(result) for result in results],
     }
 
 
 def class_page(
-    results: Sequence[Result], course: Course, pairs: Sequence[Pair] | None = None, remarks: Sequence[Text] = ()
+    results: Sequence[Result],
+    course: Course,
+    pairs: Sequence[Pair] | None = None,
+    remarks: Sequence[Text] = (),
+    changed: Sequence[Change] = (),
 ) -> str:
-    """Return the page as HTML that runs nothing and asks no network for anything."""
+    """Return the page as HTML that runs nothing but our own script and asks no network for anything."""
     results = [cleaned(result) for result in results]
     exercises, questions = items(results, "exercises"), items(results, "questions")
     found, wrong = concerns(results, [*map(cleaned_text, remarks)]), mistakes(results)
+    script = (TEMPLATES / "class.js").read_text(encoding="utf-8")
     return render(
         "class.html.j2",
         course.language,
+        script=script,
+        script_hash=hash_of_script(script),
+        outputs={name: [_output(one) for one in rows] for name, rows in wrong_outputs(results).items()},
         title=heading(course),
         n=len(results),
         out_of=max((result.out_of for result in results), default=0),
@@ -67,17 +102,31 @@ def class_page(
         mistakes=[vars(row) | {"title": title_of(row.exercise)} for row in wrong[:MOST_MISTAKES]],
         n_concerns=len(found),
         concerns={kind: rows for kind in KINDS if (rows := [row for row in found if row.kind == kind])},
-        kinds=STATUS | {"isolation": WITHOUT, "nobody": OF_NOBODY, "remark": Text("odd submissions", "作業有異狀")},
+        kinds=STATUS | OTHER_KINDS,
         most=MOST_ROWS,
+        changed=[vars(one) for one in changed],
         titles={item.name: title_of(item.name) for item in exercises},
         pairs=None if pairs is None else _by_pair(pairs),
         reference=REFERENCE,
         names={result.student: result.name for result in results},
         results=[
-            {"student": r.student, "points": r.points, "out_of": r.out_of, "share": share(r.points, r.out_of)}
+            {
+                "student": r.student,
+                "points": r.points,
+                "out_of": r.out_of,
+                "share": share(r.points, r.out_of),
+                "submitted": r.submitted[:16].replace("T", " "),
+                "tries": r.tries,
+            }
             for r in sorted(results, key=lambda r: r.student)
         ],
     )
+
+
+def _output(one: WrongOutput) -> dict:
+    of_points = one.exercise in EXERCISES and EXERCISES[one.exercise].of_points
+    picture = drawn(one.picture, of_points)
+    return vars(one) | {"picture": picture, "draw": type(picture).__name__}
 
 
 def _row(item: Item) -> dict:
@@ -119,7 +168,9 @@ def _by_pair(pairs: Sequence[Pair]) -> list[dict]:
     """Take the exercises of each pair together, in the order of the pairs."""
     found: dict[tuple[str, str], list[dict]] = {}
     for pair in pairs:
-        found.setdefault((pair.a, pair.b), []).append(vars(pair) | {"title": title_of(pair.exercise)})
+        found.setdefault((pair.a, pair.b), []).append(
+            vars(pair) | {"title": title_of(pair.exercise), "page": f"similar/{name_of(pair)}"}
+        )
     return [{"a": a, "b": b, "rows": rows} for (a, b), rows in found.items()][:MOST_ROWS]
 
 

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from ..platforms.roster import Roster
+from ..running.history import Change, as_text
 from ..running.rules import Course
 from ..verdict.feedback import in_words
 from ..verdict.results import Result
@@ -72,10 +73,16 @@ def _ids_of(result: Result, roster: Roster) -> tuple[str, str, str]:
 def moodle_csv(results: Sequence[Result], course: Course, roster: Roster) -> str:
     """Return what Moodle imports: map idnumber or email to the user, grade and feedback to the assignment.
 
-    Grade and feedback together, for Moodle empties the grades of an import that has feedback alone.
+    Grade and feedback together, for Moodle empties the grades of an import that has feedback alone. With MARK, which
+    Moodle takes away.
     """
     rows = [[r.student, _email_of(r.student, roster), r.points, feedback_of(r, course)] for r in results if is_final(r)]
-    return _csv([["idnumber", "email", "grade", "feedback"], *rows])
+    return MARK + _csv([["idnumber", "email", "grade", "feedback"], *rows])
+
+
+def changes_csv(changed: Sequence[Change]) -> str:
+    """Return the grades that are not what they were in the state before, and why. For people: with MARK."""
+    return MARK + _csv(as_text(changed))
 
 
 def _email_of(student: str, roster: Roster) -> str:
@@ -83,8 +90,8 @@ def _email_of(student: str, roster: Roster) -> str:
 
 
 def is_final(result: Result) -> bool:
-    """Tell whether everything was graded, so that the score may be entered."""
-    return all(part.status != "not_graded" for part in result.exercises)
+    """Tell whether everything was graded, or decided by a person, so that the score may be entered."""
+    return all(part.status != "not_graded" or part.decided.en for part in result.exercises)
 
 
 def feedback_of(result: Result, course: Course) -> str:
@@ -92,6 +99,7 @@ def feedback_of(result: Result, course: Course) -> str:
     lines = []
     for part in result.exercises:
         words = [STATUS[part.status], *([part.reason] if part.status != "passed" else [])]
+        words += [part.decided] if part.decided.en else []
         said = ": ".join(in_words(text, course.language) for text in words)
         lines.append(f"{part.exercise}: {number(part.points)}/{number(part.out_of)}, {said}")
     return "\n".join([*lines, *(in_words(remark, course.language) for remark in result.remarks)])

@@ -1,5 +1,7 @@
 """What the pages of the reports share: texts in one language or both, points, and the template engine."""
 
+import base64
+import hashlib
 import re
 from pathlib import Path
 
@@ -39,6 +41,11 @@ def render(template: str, language: Language, **values: object) -> str:
         gradient={True: css_gradient(True), False: css_gradient(False)},
         **values,
     )
+
+
+def hash_of_script(script: str) -> str:
+    """Return what a page's policy names its own script by, so that no other runs."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def with_code(text: str) -> Markup:

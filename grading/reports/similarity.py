@@ -69,8 +69,8 @@ def suspicious_pairs(
 
 def released() -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the stub of every exercise, and our solutions: the library's and that of the notebook."""
-    from ..homework.cells import MASTERS, stubbed
     from ..homework.exercises import EXERCISES
+    from ..homework.release.cells import MASTERS, stubbed
 
     stubs, ours = {}, {name: [inspect.getsource(row.reference)] for name, row in EXERCISES.items()}
     for master in sorted(MASTERS.glob("[0-9]_*.py")):

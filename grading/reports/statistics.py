@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..verdict.results import Result
+from ..verdict.results import Graded, Picture, Result
 from ..words import Text
 
 FEWEST = 10  # students below which a correlation says nothing
@@ -42,7 +42,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Concern:
-    """Something that a person should look at. kind: a status, "isolation", "nobody" (no student's) or "remark"."""
+    """Something that a person should look at. kind: a status, or another of KINDS ("nobody": no student's)."""
 
     kind: str
     student: str
@@ -98,6 +98,40 @@ def mistakes(results: Sequence[Result]) -> list[Mistake]:
     return sorted(found, key=lambda mistake: (-mistake.n, mistake.exercise, mistake.name))
 
 
+@dataclass(frozen=True)
+class WrongOutput:
+    """An output that several had: how many, the known mistake if it is one, and one of the pictures."""
+
+    exercise: str
+    n: int
+    misconception: str | None
+    reason: Text
+    picture: Picture
+
+
+def wrong_outputs(results: Sequence[Result], most: int = 3) -> dict[str, list[WrongOutput]]:
+    """Return exercise -> its commonest wrong outputs. The same: the same known mistake, or alike to two digits."""
+    groups: dict[tuple[str, str], list[Graded]] = {}
+    for result in results:
+        for row in result.exercises:
+            if row.picture and row.status == "failed":
+                groups.setdefault((row.exercise, row.misconception or _rough(row.picture.yours)), []).append(row)
+    found: dict[str, list[WrongOutput]] = {}
+    for (exercise, _), rows in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        one = rows[0]
+        its = found.setdefault(exercise, [])
+        if len(its) < most:
+            its.append(WrongOutput(exercise, len(rows), one.misconception, one.reason, one.picture))
+    return found
+
+
+def _rough(values: list) -> str:
+    """Return an output as a text that is the same for those who differ by less than a hundredth of the largest."""
+    array = np.nan_to_num(np.array(values, dtype=np.float64), posinf=0.0, neginf=0.0)
+    scale = np.abs(array).max(initial=0.0) or 1.0
+    return f"{array.shape}{np.round(array / scale, 1).tolist()}"
+
+
 def histogram(results: Sequence[Result], bins: int = 20) -> list[int]:
     """Return how many of those who handed in have each twentieth of the points; full points count to the last."""
     shares = [result.points / result.out_of for result in results if result.out_of > 0 and result.handed_in]
@@ -115,20 +149,27 @@ def summary(results: Sequence[Result]) -> dict[str, float]:
 
 
 def concerns(results: Sequence[Result], remarks: Sequence[Text] = ()) -> list[Concern]:
-    """Return what a person should look at, the gravest first: not graded, not isolated, stopped, remarks.
+    """Return what a person should look at, the gravest first: not graded, nobody's, unreadable, remarks.
 
     remarks: on what was handed in and is nobody's.
     """
     found = [Concern("nobody", "", "", remark) for remark in remarks]
     for result in results:
         for row in result.exercises:
-            if row.status in KINDS:
+            if row.decided.en:
+                found.append(Concern("adjusted", result.student, row.exercise, row.decided))
+            elif row.status in KINDS:
                 found.append(Concern(row.status, result.student, row.exercise, row.reason))
             if row.isolation == "none":
                 found.append(Concern("isolation", result.student, row.exercise, WITHOUT))
+        for row in result.questions:
+            if row.decided.en:
+                found.append(Concern("adjusted", result.student, row.question, row.decided))
+            elif row.complaint.en and result.handed_in and "not answered" not in row.complaint.en:
+                found.append(Concern("answers", result.student, row.question, row.complaint))
         found += [Concern("remark", result.student, "", remark) for remark in result.remarks]
     return sorted(found, key=lambda concern: (KINDS.index(concern.kind), concern.student))
 
 
-KINDS = ("not_graded", "isolation", "nobody", "out_of_memory", "timeout", "crashed", "remark")
+KINDS = ("not_graded", "isolation", "nobody", "answers", "adjusted", "out_of_memory", "timeout", "crashed", "remark")
 WITHOUT = Text("ran without isolation", "在沒有隔離的環境中執行")

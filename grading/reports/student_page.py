@@ -1,21 +1,29 @@
 """A student's page: the score, every exercise with what is wrong and a hint, the questions as the course shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..homework.exercises import EXERCISES
 from ..homework.questions import load_questions
 from ..running.rules import Course
 from ..verdict.results import Answered, Graded, Result
 from ..words import Text
+from .code import lines_of
 from .pages import render
 from .pictures import drawn
 from .wording import cleaned, complaints_of, heading
 
 
-def student_page(result: Result, course: Course) -> str:
-    """Return the page as HTML that runs nothing and asks no network for anything."""
+def student_page(result: Result, course: Course, sources: Mapping[str, str] | None = None) -> str:
+    """Return the page as HTML that runs nothing and asks no network for anything. sources: the code that was graded."""
     result = cleaned(result)
-    exercises = [_exercise(part) for part in result.exercises]
+    exercises = [
+        _exercise(part)
+        | {
+            "code": lines_of((sources or {}).get(part.exercise, "")) if (sources or {}).get(part.exercise) else [],
+            "cells": result.cells.get(part.exercise, ()),
+        }
+        for part in result.exercises
+    ]
     return render(
         "student.html.j2",
         course.language,
@@ -29,6 +37,7 @@ def student_page(result: Result, course: Course) -> str:
         shown=course.show_answers,
         questions=[_question(part, course) for part in result.questions],
         complaints=complaints_of(result.questions),
+        decided=[(part.question, part.decided) for part in result.questions if part.decided.en],
         has_maps=any(isinstance(row["picture"], list) for row in exercises),
     )
 

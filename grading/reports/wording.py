@@ -45,6 +45,8 @@ def cleaned(result: Result) -> Result:
         remarks=tuple(map(cleaned_text, result.remarks)),
         digest=plain(result.digest, LONGEST_NAME),
         platform_id=plain(result.platform_id, LONGEST_NAME),
+        submitted=plain(result.submitted, LONGEST_NAME),
+        cells={plain(name): tuple(map(plain, its)) for name, its in result.cells.items()},
     )
 
 

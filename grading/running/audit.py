@@ -19,6 +19,7 @@ from .journal import Journal, hash_of
 NAME = "audit.jsonl"
 START = hashlib.sha256(b"hw-grade").hexdigest()
 OURS = ("audit.jsonl", "begun.jsonl", "begun.new", "journal.sqlite", "journal.sqlite-wal", "journal.sqlite-shm")
+OF_PEOPLE = ("course.toml", "adjustments.csv", "roster.csv")  # for them to change; decisions are logged by themselves
 
 
 class Log:
@@ -59,7 +60,7 @@ def _hash(line: bytes) -> str:
 
 def final_files(out: Path) -> dict[str, str]:
     """Return path -> SHA-256 of the files made from the journal."""
-    files = sorted(path for path in Path(out).rglob("*") if path.is_file() and path.name not in OURS)
+    files = sorted(path for path in Path(out).rglob("*") if path.is_file() and path.name not in OURS + OF_PEOPLE)
     return {path.relative_to(out).as_posix(): _hash(path.read_bytes()) for path in files}
 
 
@@ -116,6 +117,8 @@ def _changed(rows: list[dict], texts: Mapping[str, str]) -> Iterator[str]:
             logged[row["student"]] = row["result"]
             # the log is written before the journal: a kill or Ctrl-C may have come between the two
             (perhaps.add if after.get("event") in ("start", "stop") else perhaps.discard)(row["student"])
+        elif row.get("event") == "removed":
+            logged.pop(row.get("student"), None)
     for student, text in texts.items():
         if student not in logged:
             yield f"{student}: a result is in the journal that was never graded"

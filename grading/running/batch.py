@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Protocol
@@ -29,7 +29,7 @@ from ..verdict.results import Graded, Result
 from .audit import Log
 from .begun import Begun
 from .grade import completed, ended_the_grader, grade_exercises, not_graded, unreadable
-from .journal import Journal, hash_of, text_of
+from .journal import Journal, hash_of, marked, text_of, unmarked
 from .rules import Course
 
 if TYPE_CHECKING:
@@ -41,9 +41,11 @@ LOOK, PATIENCE = 0.2, 1.5  # seconds: between looks at whether to stop, and unti
 
 
 class Examiner(Protocol):
-    """Grades the exercises of one submission after another; used by one thread."""
+    """Grades the exercises of one submission after another, on inputs from these seeds; used by one thread."""
 
-    def exercises(self, sources: Mapping[str, str]) -> tuple[Graded, ...]: ...
+    def exercises(
+        self, sources: Mapping[str, str], names: Sequence[str], seeds: tuple[int, ...]
+    ) -> tuple[Graded, ...]: ...
 
     def close(self) -> None: ...
 
@@ -54,13 +56,13 @@ class Here:
     def __init__(self, course: Course, ready: list[Sandbox] | None = None):
         self.course, self.ready, self.sandbox = course, ready or [], None
 
-    def exercises(self, sources: Mapping[str, str]) -> tuple[Graded, ...]:
+    def exercises(self, sources: Mapping[str, str], names: Sequence[str], seeds: tuple[int, ...]) -> tuple[Graded, ...]:
         if not self.sandbox:  # late: often nothing is left to grade
             try:
                 self.sandbox = self.ready.pop()
             except IndexError:
                 self.sandbox = sandbox_of(self.course)
-        return grade_exercises(sources, self.course, self.sandbox)
+        return grade_exercises(sources, replace(self.course.of(names), seeds=seeds, secret=""), self.sandbox)
 
     def close(self) -> None:
         if self.sandbox:
@@ -73,6 +75,27 @@ def sandbox_of(course: Course) -> Sandbox:
 
     own = {"wall_seconds": course.wall, "memory_bytes": course.memory}
     return Sandbox(course.isolation, Limits(**{name: value for name, value in own.items() if value is not None}))
+
+
+def in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
+    """Return the course with its isolation; for "auto" the strongest that works here, found once: a class is graded
+    alike. The sandbox that showed it comes along."""
+    ready = []
+    if course.isolation == "auto":
+        if not journal.recall("tier"):
+            ready.append(sandbox := sandbox_of(course))
+            journal.keep("tier", sandbox.tier)
+            if sandbox.why:
+                print(f"note: isolation by {sandbox.tier}: {sandbox.why}")
+        course = replace(course, isolation=journal.recall("tier"))
+    return course, ready
+
+
+def close(ready: list[Sandbox]) -> None:
+    """Close the sandboxes that nobody took."""
+    with suppress(IndexError):
+        while True:
+            ready.pop().close()
 
 
 @dataclass(frozen=True)
@@ -101,6 +124,8 @@ class Batch:
     def run(self, found: Sequence[Found], examiner: Callable[[], Examiner], jobs: int, bar: tqdm) -> None:
         """Grade what is not yet graded. UserError: no sandbox or cluster is to be had; OSError: the disk."""
         known = self.journal.keys()
+        partly = {student for student, key in known.items() if unmarked(key)[1]}
+        self.earlier = {result.student: result for result in self.journal.results() if result.student in partly}
         first, alone, left = [], [], []
         for (
             one
@@ -152,7 +177,8 @@ class Batch:
         statuses = Counter(graded.status for graded in outcome.result.exercises)
         tiers = sorted({graded.isolation for graded in outcome.result.exercises} - {""})
         head = self.log.add("result", student=outcome.student, result=hash_of(text), isolation=tiers)
-        key = "" if statuses["not_graded"] else outcome.key  # the next run tries again
+        again = [part.exercise for part in outcome.result.exercises if part.status == "not_graded"]
+        key = marked(outcome.key, again) if again else outcome.key  # the next run tries again
         self.journal.write(outcome.student, key, text, outcome.sources or {}, head)
         self.tally += statuses
 
@@ -163,11 +189,17 @@ class Batch:
             variant = None if self.salt is None else variant_of(one.student, self.salt)
             submission = reader.read(one, self.homes, variant)
             key = key_of(submission, self.fingerprint)
-            if known.get(one.student) == key:
+            before, again = unmarked(known.get(one.student, ""))
+            if before == key and not again:
                 self.begun.end(one.student)
                 return Outcome(one.student)
             sources = submission.sources
-            result = completed(submission, self.course, examiner.exercises(sources))
+            seeds = self.course.seeds_for(one.student, submission.digest)
+            names = [name for name in self.course.points if before != key or name in again]
+            parts = {part.exercise: part for part in examiner.exercises(sources, names, seeds)}
+            if before == key:
+                parts = {part.exercise: part for part in self.earlier[one.student].exercises} | parts
+            result = completed(submission, self.course, tuple(parts[name] for name in self.course.points))
             return Outcome(one.student, key, result, sources)
         except UserError:
             raise

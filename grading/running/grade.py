@@ -27,6 +27,7 @@ from ..verdict.feedback import LARGEST, drawable
 from ..verdict.judging import judge
 from ..verdict.results import Answered, Graded, Picture, Result
 from ..words import Text
+from .counting import counted
 from .rules import Course
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do no
 
 def grade(submission: Submission, course: Course, sandbox: Sandbox) -> Result:
     """Return the result of a submission; nothing that a student handed in raises."""
-    return completed(submission, course, grade_exercises(submission.sources, course, sandbox))
+    course = replace(course, seeds=course.seeds_for(submission.student, submission.digest), secret="")
+    return counted(completed(submission, course, grade_exercises(submission.sources, course, sandbox)), course)
 
 
 def grade_exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox) -> tuple[Graded, ...]:
@@ -54,7 +56,7 @@ def grade_exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox
 
 
 def completed(submission: Submission, course: Course, exercises: tuple[Graded, ...]) -> Result:
-    """Return the result with the questions added and the points for lateness taken off."""
+    """Return the result with the questions added, as the journal keeps it: `counted` takes off what is late."""
     exercises = tuple(
         replace(part, status="not_graded", points=0.0, reason=submission.asks[part.exercise])
         if part.exercise in submission.asks
@@ -69,15 +71,12 @@ def completed(submission: Submission, course: Course, exercises: tuple[Graded, .
         submission.remarks,
         digest=submission.digest,
         platform_id=submission.platform_id,
+        submitted=submission.submitted.isoformat() if submission.submitted else "",
+        late=submission.late,
+        cells=submission.cells,
+        texts=submission.texts,
     )
-    days = course.days_late(submission.submitted, submission.late)
-    if not days:
-        return result
-    share = course.late.share(days)
-    taken = (f"{100 * share:.4g} % of the points are taken off", f"扣除所得分數的 {100 * share:.4g}%")
-    en, zh = taken if share else ("nothing is taken off", "不扣分")
-    remark = Text(f"handed in late, day {days} after the date due: {en}", f"遲交，截止後第 {days} 天：{zh}")
-    return replace(result, deducted=round(share * result.points, 4), remarks=(*result.remarks, remark))
+    return result
 
 
 def not_graded(course: Course, error: Exception) -> tuple[Graded, ...]:
@@ -117,7 +116,7 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
             plans = [EXERCISES[name].plan(seed) for seed in course.seeds]
         reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
         if reply.status != "ok":
-            return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.tier)
+            return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.isolation)
         verdict = _verdict(name, plans, reply)
     except UserError:
         raise
@@ -132,7 +131,7 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
         verdict.hint,
         verdict.misconception,
         None if verdict.passed else _picture(verdict),
-        sandbox.tier,
+        sandbox.isolation,
     )
 
 

@@ -10,13 +10,15 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hw_xai.errors import UserError
 
+from ..platforms.roster import NO_ROSTER, Roster, roster_from
 from ..verdict.results import Result, as_data, from_data
+from ..words import Text
 
 NAME = "journal.sqlite"
 KIND, FORMAT = 0x68776772, 1  # "hwgr"
@@ -24,6 +26,10 @@ TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE results (student TEXT PRIMARY KEY, key TEXT NOT NULL, result TEXT NOT NULL, sources TEXT NOT NULL);
 """
+LATER = """
+CREATE TABLE IF NOT EXISTS states (number INTEGER PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS versions (hash TEXT PRIMARY KEY, student TEXT, key TEXT, result TEXT, sources TEXT);
+"""  # of every state of the grades (history.py); versions of results, by their hashes
 
 
 class Journal:
@@ -64,6 +70,8 @@ class Journal:
                 raise UserError(f"{self.path} must be a journal of hw-grade, but it is another program's: move it away")
             elif made != FORMAT:
                 raise UserError(f"{self.path} must have format {FORMAT}, got {made}: use the hw-grade that wrote it")
+            for statement in filter(str.strip, LATER.split(";")):
+                execute(statement)
         if execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise self._damaged()
 
@@ -106,11 +114,16 @@ class Journal:
             self.connection.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", row)
             self._keep("audit", head)
 
-    def again(self, students: Iterable[str]) -> None:
-        """Mark results to be graded again; until then they stay."""
+    def again(self, marks: Mapping[str, Sequence[str]]) -> None:
+        """Mark results to be graded again: all of a student, or the exercises that are named; until then they stay."""
+        known = self.keys()
         with self._in_words(), self._transaction():
-            rows = [(student,) for student in students]
-            self.connection.executemany("UPDATE results SET key = '' WHERE student = ?", rows)
+            rows = [(marked(known[one], names), one) for one, names in marks.items() if one in known]
+            self.connection.executemany("UPDATE results SET key = ? WHERE student = ?", rows)
+
+    def remove(self, student: str) -> None:
+        with self._in_words(), self._transaction():
+            self.connection.execute("DELETE FROM results WHERE student = ?", (student,))
 
     def results(self) -> Iterator[Result]:
         """Yield the results, in the order of the students' ids."""
@@ -127,6 +140,35 @@ class Journal:
         with self._in_words():
             rows = self.connection.execute("SELECT student, sources FROM results ORDER BY student")
             return {student: self._read(sources, dict) for student, sources in rows}
+
+    # --------------------------------------------------------------------------------------------------------- states
+
+    def add_state(self, data: Mapping) -> None:
+        """Keep a state of the grades, and the results as they are."""
+        with self._in_words(), self._transaction():
+            rows = self.connection.execute("SELECT student, key, result, sources FROM results").fetchall()
+            rows = [(hash_of(row[2]), *row) for row in rows]
+            self.connection.executemany("INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?, ?)", rows)
+            self.connection.execute("INSERT INTO states (data) VALUES (?)", (json.dumps(data, sort_keys=True),))
+
+    def states(self, last: int = -1) -> list[tuple[int, dict]]:
+        """Return the states with their numbers, the first first. last: only so many."""
+        with self._in_words():
+            rows = self.connection.execute("SELECT number, data FROM states ORDER BY number DESC LIMIT ?", (last,))
+            return [(number, self._read(data, dict)) for number, data in reversed(rows.fetchall())]
+
+    def last_state(self) -> tuple[int, dict] | None:
+        return next(iter(self.states(1)), None)
+
+    def version(self, hash: str) -> tuple[str, str, str, dict]:
+        """Return student, key, result and sources of an earlier result."""
+        with self._in_words():
+            query = "SELECT student, key, result, sources FROM versions WHERE hash = ?"
+            student, key, result, sources = self.connection.execute(query, (hash,)).fetchone() or self._lost()
+        return student, key, result, self._read(sources, dict)
+
+    def _lost(self) -> tuple:
+        raise self._damaged()
 
     # --------------------------------------------------------------------------------------------------------- errors
 
@@ -175,6 +217,23 @@ class Journal:
         return UserError(f"{self.path} is damaged: restore it from a copy, or move it away to grade everything anew")
 
 
+AGAIN = "again:"
+
+
+def marked(key: str, names: Sequence[str]) -> str:
+    """Return a key that says what to grade again: the exercises that are named, or with none of them everything."""
+    old, before = unmarked(key)
+    return f"{AGAIN}{','.join(dict.fromkeys([*before, *names]))}:{old}" if names and old else ""
+
+
+def unmarked(key: str) -> tuple[str, list[str]]:
+    """Return the key as it was, and the exercises that `marked` named."""
+    if not key.startswith(AGAIN):
+        return key, []
+    names, _, old = key.removeprefix(AGAIN).partition(":")
+    return old, names.split(",")
+
+
 def text_of(result: Result) -> str:
     """Return a result as one line of ASCII: whatever a student wrote can be stored, and equal results are equal."""
     return json.dumps(as_data(result), sort_keys=True)
@@ -182,3 +241,9 @@ def text_of(result: Result) -> str:
 
 def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def told(journal: Journal) -> tuple[Roster, list[Text]]:
+    """Return the roster of the last run, and what it said on work that is nobody's."""
+    roster = journal.recall("roster", roster_from)
+    return roster or NO_ROSTER, journal.recall("remarks", lambda rows: [Text(*row) for row in rows]) or []

@@ -1,23 +1,24 @@
 """What the course asks for and how it counts: exercises and points, seeds, key, rules. Plain data."""
 
 import hashlib
+import hmac
 import json
 import math
+import random
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Literal
 
 from hw_xai.errors import UserError
 
+from . import fingerprint
+
 Show = Literal["none", "points", "all"]
-FOLDER = Path(__file__).parent
-DRAWS_ONLY = ("notebooks", "reports", "commands", "cli.py", "batch.py", "cluster.py", "journal.py", "audit.py",
-              "release.py", "cells.py", "checking.py", "teaching_page.py", "gradescope.py", "wheel.py")  # fmt: skip
+DRAWN = 3  # seeds for one submission
+POOL = 12  # seeds for a class: with these few, what the references give is calculated once for all
+COUNTING = ("partial", "due", "late", "hand")  # with the points: counted again, and nobody's code is run
 SHOWING = ("language", "show_answers", "title")
 
 
@@ -34,7 +35,9 @@ class LatePolicy:
 
 @dataclass(frozen=True)
 class Course:
-    """points: exercise -> points, of those that count. key: question -> right options; empty: no questions are graded.
+    """points: exercise -> points, of those that count. seeds: of the inputs; with a secret each submission gets DRAWN
+    of them, or new ones if there are none, and nobody who changes a submission knows the next. key: question -> right
+    options; empty: no questions are graded.
 
     partial: credit for an answer that is partly right. due: aware. wall, memory: limits of one exercise, in seconds and
     bytes; None is the sandbox's own. isolation: the tier asked for. The rest decides what is shown, not the points.
@@ -52,6 +55,17 @@ class Course:
     language: str = "both"
     show_answers: Show = "points"
     title: str = ""
+    hand: Mapping[str, float] = field(default_factory=dict)  # what people grade -> its points
+    secret: str = ""
+
+    def seeds_for(self, student: str, digest: str) -> tuple[int, ...]:
+        """Return the seeds for one submission: always the same ones, others for every other submission."""
+        if not self.secret:
+            return self.seeds
+        drawn = hmac.new(self.secret.encode(), f"{student}\0{digest}".encode("utf-8", "replace"), "sha256").hexdigest()
+        if not self.seeds:
+            return private_seeds(drawn, DRAWN)
+        return tuple(random.Random(drawn).sample(self.seeds, DRAWN))
 
     def days_late(self, submitted: datetime | None, late: bool | None) -> int:
         """Return the days begun since the date due; one where the download says "late" and not when."""
@@ -59,11 +73,16 @@ class Course:
             return max(0, math.ceil((submitted - self.due) / timedelta(days=1)))
         return int(bool(late))
 
+    def of(self, names: Sequence[str]) -> "Course":
+        """Return the course with these exercises alone."""
+        return replace(self, points={name: self.points[name] for name in names})
+
     @property
     def fingerprint(self) -> str:
-        """A hash of all that decides the result of a submission: the kit, the versions below it, and the rules."""
-        rules = {name: value for name, value in course_data(self).items() if name not in SHOWING}
-        return hashlib.sha256(json.dumps([kit(), rules], sort_keys=True).encode()).hexdigest()
+        """A hash of all that decides what is found in a submission: the kit, the versions below it, and the rules."""
+        rules = {name: value for name, value in course_data(self).items() if name not in SHOWING + COUNTING}
+        rules["points"] = sorted(self.points)
+        return hashlib.sha256(json.dumps([fingerprint.of_grades(), rules], sort_keys=True).encode()).hexdigest()
 
 
 def course_data(course: Course) -> dict:
@@ -87,22 +106,7 @@ def course_from(data: dict) -> Course:
     )
 
 
-@cache
-def kit() -> str:
-    """Return a hash of the code that decides results, and of the versions of what it calculates with."""
-    files = sorted(
-        file
-        for folder in (FOLDER, FOLDER.parent / "hw_xai" / "explain")
-        for file in [*folder.rglob("*.py"), *folder.rglob("*.toml")]
-        if file.relative_to(folder).parts[0] not in DRAWS_ONLY
-    )
-    digest = hashlib.sha256(f"torch {version('torch')} numpy {version('numpy')}".encode())
-    for file in files:
-        digest.update(f"\n{file.relative_to(FOLDER.parent).as_posix()}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def private_seeds(secret: str, n: int = 3) -> tuple[int, ...]:
+def private_seeds(secret: str, n: int = DRAWN) -> tuple[int, ...]:
     """Return seeds that nobody can know without the secret; never those that students test with, which are small."""
     digests = (hashlib.sha256(f"{secret}\nseed {i}".encode()).digest() for i in range(n))
     return tuple(10**6 + int.from_bytes(digest[:8], "big") % 10**9 for digest in digests)

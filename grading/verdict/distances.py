@@ -115,6 +115,6 @@ def _content(value: object) -> object:
     return (value.shape, str(value.dtype), value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32768)  # of all seeds of a class
 def _kept(function: Callable, key: _Key) -> list[np.ndarray]:
     return answers_to(function, key.call)

@@ -1,10 +1,10 @@
 """What the grader found: one Result a student, one Graded an exercise. Plain data that the journal keeps as JSON."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from ..intake.submission import NOTHING_AT_ALL
-from ..words import Text
+from ..words import NOTHING_AT_ALL, Text
 
 Status = Literal["passed", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 
@@ -30,6 +30,7 @@ class Graded:
     misconception: str | None = None
     picture: Picture | None = None
     isolation: str = ""  # the tier it ran in: "bubblewrap", "process" or "none"
+    decided: Text = Text("", "")  # what a person decided about it, and why
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,16 @@ class Answered:
     out_of: float
     complaint: Text = Text("", "")
     chosen: tuple[str, ...] = ()
+    decided: Text = Text("", "")
 
 
 @dataclass(frozen=True)
 class Result:
     """The result of one submission. deducted: points taken off for being late, already part of `points`.
 
-    platform_id: Canvas's own number of the student, where the download says it.
+    platform_id: Canvas's own number of the student, where the download says it. submitted: when, in ISO 8601; late:
+    where the download says only this. cells: exercise -> notebook and cells that its code comes from. texts: name of a
+    cell -> what is written there.
     """
 
     student: str
@@ -61,6 +65,11 @@ class Result:
     deducted: float = 0.0
     digest: str = ""
     platform_id: str = ""
+    submitted: str = ""
+    late: bool | None = None
+    cells: Mapping[str, Sequence[str | int]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    tries: int = 0  # how often it was handed in, where the platform says so
 
     @property
     def handed_in(self) -> bool:
@@ -83,7 +92,7 @@ def as_data(result: Result) -> dict:
 
 def from_data(data: dict) -> Result:
     """Return the result that `as_data` was given."""
-    texts = {"reason", "hint", "complaint"}
+    texts = {"reason", "hint", "complaint", "decided"}
 
     def restored(row: dict) -> dict:
         row = {k: Text(*v) if k in texts else v for k, v in row.items()}

@@ -5,6 +5,7 @@ import errno
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,9 @@ class CommandLine:
             options = parser.parse_args(given)
             flags = flags_of(parser)
             return self.module(options.command).run(options) or 0
-        except UserError as error:
+        except ValueError as error:
+            if not isinstance(error, UserError) and not re.match(r"`\w+` must ", str(error)):
+                raise  # a fault of ours: the library tells what a user can mend as "`keyword` must be …"
             return _say(f"{said}: {in_flags(str(error), flags)}", 2)
         except KeyboardInterrupt as stop:
             return _say(f"{said}: interrupted; {str(stop) or 'what was finished is kept'}", 130)

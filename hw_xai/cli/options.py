@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 RecipeType = TypeVar("RecipeType")
 
@@ -63,12 +63,20 @@ class Option:
     default: Any = None
 
 
-_MODEL = "shipped name, weights file, or package.module:function that returns a model"
+_MODEL = (
+    "shipped name, imagenet, weights file, package.module:function that returns a model, a name of torchvision's or "
+    "timm:NAME with --weights, or a folder or hub name of a Hugging Face image classifier"
+)
 
 # How an option is spelled and what it takes is said here alone: tests/cli/test_vocabulary.py walks every parser.
 VOCABULARY = {
     "--out": Option("folder for the results", metavar="DIR"),
     "--model": Option(_MODEL, metavar="MODEL"),
+    "--weights": Option("file of the weights of a torchvision or timm network", metavar="FILE"),
+    "--classes": Option("names of the network's classes, with commas between them or in a file", metavar="NAMES|FILE"),
+    "--normalize": Option(
+        "own or none: what a network with --weights learned with", choices=("own", "none"), default="own"
+    ),
     "--device": Option("where the model runs; auto: a GPU where there is one", choices=DEVICES, default="auto"),
     "--data": Option('food-11 folder, folder of photos, or "synthetic" for the drawn dishes', metavar="FOLDER"),
     "--method": Option("names of the catalog with commas between them, or all", metavar="NAMES"),
@@ -108,6 +116,18 @@ def add(parser: argparse._ActionsContainer, *flags: str, **changes: Any) -> None
     parser.add_argument(*flags, **settings)
 
 
+def add_model(parser: argparse._ActionsContainer, **changes: Any) -> None:
+    """Add what `load_model` takes: the model, its weights and classes where it does not bring them, the device."""
+    add(parser, "--model", **changes)
+    for flag in ("--weights", "--classes", "--normalize", "--device"):
+        add(parser, flag)
+
+
+def model_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keywords of `load_model` besides its source that the options of `add_model` ask for."""
+    return {name: getattr(options, name) for name in ("weights", "classes", "normalize", "device")}
+
+
 # ------------------------------------------------------------------------------------------------------------- recipes
 
 
@@ -119,7 +139,7 @@ def add_recipe(parser: argparse.ArgumentParser, recipe: type, helps: Mapping[str
         if option.type is bool:
             parser.add_argument(flag, action="store_true", help=helps[option.name])
         else:
-            kind = {int: "N", float: "NUMBER"}.get(option.type)
+            kind = {int: "N", float: "NUMBER"}.get(cast(type, option.type))
             parser.add_argument(flag, type=option.type, default=option.default, metavar=kind, help=text)
 
 

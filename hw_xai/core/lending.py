@@ -115,20 +115,21 @@ def preserved(model: Model) -> Iterator[None]:
 # ----------------------------------------------------------------------------------------------------------------- copy
 
 
-def copied(model: nn.Module, containers: bool = False) -> dict[int, nn.Module] | None:
+def copied(model: nn.Module, for_a_look: bool = False) -> dict[int, nn.Module] | None:
     """Copy the tree of modules below a model, in eval mode with frozen parameters that share the memory.
 
-    containers: give the copy lists and dicts of its own too, so that a call leaves no mark in them. None for what
+    for_a_look: give the copy lists and dicts of its own too and no hooks, so that nobody sees its calls. None for what
     refers to its modules in a way that no copy can follow: hooks, TorchScript, a function that encloses a module.
     """
-    if any(isinstance(module, torch.jit.ScriptModule) or has_hooks(module) for module in model.modules()):
+    listened_to = not for_a_look and any(map(has_hooks, model.modules()))
+    if listened_to or any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         return None
     modules = list(unwrapped(model).modules())
     copies: dict[int, nn.Module] = {id(module): object.__new__(type(module)) for module in modules}
     frozen: dict[int, Tensor] = {}
     try:
         for module in modules:
-            _fill(copies[id(module)], module, _Twin(copies, frozen, containers))
+            _fill(copies[id(module)], module, _Twin(copies, frozen, for_a_look))
     except _CannotFollow:
         return None
     return copies
@@ -204,8 +205,8 @@ def _is_filled(cell: types.CellType) -> bool:
 
 def _fill(copy: nn.Module, module: nn.Module, twin: _Twin) -> None:
     for name, value in module.__dict__.items():
-        # the dicts of hooks too, empty as they are: what is hooked to the copy must not listen to the user's model
-        copy.__dict__[name] = type(value)(value) if "hooks" in name and isinstance(value, dict) else twin.of(value)
+        # none of the user's hooks, and in dicts of its own: what is hooked to the copy must not listen to the model
+        copy.__dict__[name] = type(value)() if "hooks" in name and isinstance(value, dict) else twin.of(value)
     copy.__dict__["_modules"] = {
         name: None if child is None else twin.of(child) for name, child in module._modules.items()
     }

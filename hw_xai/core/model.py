@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from .arguments import described
+from .arguments import check_choice, described
 from .lending import borrowed
 from .memory import watched
-from .protocols import Model
+from .protocols import Model, Probabilities
 
 
 def scores_of(model: Model, x: Tensor) -> Tensor:
@@ -62,6 +62,34 @@ def _candidates(output: object) -> Iterator[object]:
 
 def _are_scores(value: object, n: int) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 2 and len(value) == n
+
+
+def check_probabilities(probabilities: Probabilities) -> None:
+    """Raise ValueError unless it says what makes probabilities of scores."""
+    if probabilities is not None:
+        check_choice("probabilities", probabilities, ("auto", "softmax", "sigmoid"))
+
+
+def meaning_of(model: Model, scores: Tensor, probabilities: Probabilities) -> Probabilities:
+    """Return what makes probabilities of the scores (N, C) of a model; for "auto", what its head says.
+
+    One score is a logit of its own, of which a softmax would always make 1: "sigmoid". Scores that a Sigmoid or Softmax
+    gives out, or that are shares of 1, are probabilities already: None. Others are logits of classes: "softmax".
+    """
+    if probabilities != "auto":
+        return probabilities
+    unit = bool(((scores >= 0) & (scores <= 1)).all())
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    if unit and modules and isinstance(modules[-1], nn.Sigmoid | nn.Softmax):
+        return None
+    if scores.shape[1] == 1:
+        return "sigmoid"
+    return None if unit and bool((scores.sum(dim=1) - 1).abs().max() < 1e-4) else "softmax"
+
+
+def as_probabilities(scores: Tensor, meaning: Probabilities) -> Tensor:
+    """Return what `meaning_of` scores (N, C) makes of them: (N, C)."""
+    return scores.softmax(dim=1) if meaning == "softmax" else scores.sigmoid() if meaning == "sigmoid" else scores
 
 
 def resolve_target(scores: Tensor, target: Tensor | None) -> Tensor:

@@ -8,8 +8,6 @@ again.
 """
 
 import inspect
-import threading
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 from torch.overrides import TorchFunctionMode
 
+from .known import Known
 from .layers import CONVOLUTIONS
-from .lending import HOOKS, borrowed, copied, has_hooks, is_private, unwrapped
+from .lending import HOOKS, borrowed, copied, has_hooks, is_private
 from .model import as_scores, called
 from .protocols import Model
 
@@ -40,8 +39,8 @@ class Wiring(NamedTuple):
     any_layout: bool  # whether the maps may lie in memory in another order
 
 
-_known: "weakref.WeakKeyDictionary[nn.Module, tuple[object, Wiring | None]]" = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+UNTOUCHED = Wiring((), any_layout=False)
+_known: Known[Wiring] = Known()
 
 
 @contextmanager
@@ -59,52 +58,38 @@ def prepared(model: Model, x: Tensor, passes: int) -> Iterator[None]:
     asked = borrowed(model)
     with ExitStack() as stack:
         if passes >= WORTH_IT and is_private(asked) and not any("forward" in m.__dict__ for m in asked.modules()):
-            wiring = wiring_of(model, x)
+            wiring = _known.of(model, lambda module: find_wiring(module, x))
             if wiring is not None:
                 apply(wiring, asked, stack)
         yield
-
-
-def wiring_of(model: nn.Module, x: Tensor) -> Wiring | None:
-    """Return how a module is wired, seen once and then known; None where that cannot be found out safely."""
-    model = unwrapped(model)
-    shape = tuple((id(module), type(module), "forward" in module.__dict__) for module in model.modules())
-    with _lock:
-        seen, wiring = _known.get(model, (None, None))
-    if seen != shape:
-        wiring = find_wiring(model, x)
-        with _lock:
-            _known[model] = shape, wiring
-    return wiring
 
 
 def find_wiring(model: nn.Module, x: Tensor) -> Wiring | None:
     """Look at one pass of the first row of x, and ask for its scores once more with the folded convolutions."""
     modules = list(model.modules())
     if not any(map(_is_plain_convolution, modules)) or any(map(has_hooks, modules)) or _is_listened_to():
-        return None
+        return UNTOUCHED
     try:
         if not all(_keeps_to_itself(kind) for kind in {type(module) for module in modules}):
-            return None
+            return UNTOUCHED
         # on a copy with lists of its own, so that counters do not see these passes
-        copies = copied(model, containers=True)
+        copies = copied(model, for_a_look=True)
         if copies is None:
-            return None
+            return UNTOUCHED
         copy, row = copies[id(model)], x[:1]
         with torch.no_grad():
             wiring, scores = observed(copy, row)
-            if wiring is not None:
-                with ExitStack() as stack:
-                    apply(wiring, copy, stack)
-                    again = as_scores(called(copy, row), row)
-                if (again - scores).abs().max() > TOLERANCE * scores.abs().max():
-                    return None
+            with ExitStack() as stack:
+                apply(wiring, copy, stack)
+                again = as_scores(called(copy, row), row)
+            if (again - scores).abs().max() > TOLERANCE * scores.abs().max():
+                return UNTOUCHED
         return wiring
     except Exception:  # whatever a forward does not like about being watched: do without
         return None
 
 
-def observed(model: nn.Module, x: Tensor) -> tuple[Wiring | None, Tensor]:
+def observed(model: nn.Module, x: Tensor) -> tuple[Wiring, Tensor]:
     """Run a model that nobody else has, and return how it is wired, with the scores (N, C) of x."""
     modules = list(model.modules())
     norms = tuple(CONVOLUTIONS.values())
@@ -118,7 +103,7 @@ def observed(model: nn.Module, x: Tensor) -> tuple[Wiring | None, Tensor]:
             output = called(model, x)
     scores = as_scores(output, x)
     if watch.reads_values:
-        return None, scores
+        return UNTOUCHED, scores
     times = Counter(watch.calls)
     pairs = []
     for output, place in watch.made.values():

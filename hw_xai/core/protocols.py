@@ -1,7 +1,7 @@
 """The words that every signature uses: what a model is, what an explainer is, and what they are asked about."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -24,4 +24,6 @@ class Classifier(Protocol):
 # f(model, inputs, target=None, *, options) -> an attribution that broadcasts against inputs
 Explainer = Callable[..., Tensor]
 Target = int | Tensor | None  # one class for all, one a row, or None for the predicted one
+# what makes probabilities of scores: "auto" finds out, None is for scores that are what is asked about as they are
+Probabilities = Literal["auto", "softmax", "sigmoid"] | None
 Layer = nn.Module | str | None  # a module, its dotted path, or None for the default one

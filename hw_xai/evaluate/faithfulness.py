@@ -1,9 +1,9 @@
 """Does the explanation tell what the model uses? Hide what it calls important, and look at what the model says.
 
 All take (model, inputs, attributions, target=None, *, options) and keep the promises of every explainer; attributions
-are one map per input, of its size, summed over the channels with their signs. A probability is the softmax of the
-scores. A constant map is defined everywhere: it hides in a random order, or shows nothing. `completeness_gap` of
-`hw_xai.explain` belongs to these scores too.
+are one map per input, of its size, summed over the channels with their signs. probabilities: "softmax" of the scores,
+"sigmoid" of each, None for scores as they are; "auto" is what `meaning_of` finds. A constant map is defined everywhere:
+it hides in a random order, or shows nothing. `completeness_gap` of `hw_xai.explain` belongs to these scores too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,15 @@ from torch import Tensor
 
 from ..core.arguments import check_amount, check_count, check_inputs, described
 from ..core.batches import BATCH_SIZE, explaining
-from ..core.model import known_target, resolve_target, scores_of
-from ..core.protocols import Explainer, Model, Target
+from ..core.model import (
+    as_probabilities,
+    check_probabilities,
+    known_target,
+    meaning_of,
+    resolve_target,
+    scores_of,
+)
+from ..core.protocols import Explainer, Model, Probabilities, Target
 from ..core.randomness import generator
 from ..core.statistics import pearson
 from ..explain.fills import Fill, Filler, as_fills
@@ -56,6 +63,7 @@ def masked_confidence(
     target: Target = None,
     *,
     shares: Sequence[float] = SHARES,
+    probabilities: Probabilities = "auto",
     batch_size: int = BATCH_SIZE,
 ) -> Confidence:
     """Probability of the class for inputs and for m ⊙ inputs, m the map stretched to [0, 1], 0 but in its top share.
@@ -64,20 +72,22 @@ def masked_confidence(
     constant map lets nothing through. 1 + S forward passes for S shares. For both scores below in the same passes.
     """
     check_shares(shares)
+    check_probabilities(probabilities)
 
     def seen(x: Tensor, target: Tensor | None, maps: Tensor) -> Tensor:  # (n, ...), (n,), (n, P) -> (n, 1 + S)
         scores = scores_of(model, x)
         index, maps = resolve_target(scores, target)[:, None], stretched(maps)
-        columns = [scores.softmax(dim=1).gather(1, index)]
+        meaning = meaning_of(model, scores, probabilities)
+        columns = [as_probabilities(scores, meaning).gather(1, index)]
         for share in shares:
             last = maps.topk(max(1, round(share * maps.shape[1])), dim=1).values[:, -1:]  # (n, 1)
             mask = torch.where(maps >= last, maps, 0).reshape(-1, *place_shape(x))
-            columns.append(scores_of(model, x * mask).softmax(dim=1).gather(1, index))
+            columns.append(as_probabilities(scores_of(model, x * mask), meaning).gather(1, index))
         return torch.cat(columns, dim=1)
 
     with mapped(model, inputs, attributions, target, batch_size) as chunks:
-        probabilities = torch.cat([seen(x, t, maps) for x, t, maps in chunks])
-    return Confidence(probabilities[:, 0], probabilities[:, 1:])
+        values = torch.cat([seen(x, t, maps) for x, t, maps in chunks])
+    return Confidence(values[:, 0], values[:, 1:])
 
 
 def average_drop(
@@ -112,6 +122,7 @@ def deletion(
     *,
     n_steps: int = 20,
     fill: Fill = "zero",
+    probabilities: Probabilities = "auto",
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
@@ -123,7 +134,8 @@ def deletion(
     answer is about the fill too. n_steps + 1 forward passes; one more when target is None. Petsiuk et al. 2018,
     arXiv 1806.07421.
     """
-    options = {"n_steps": n_steps, "fill": fill, "seed": seed, "batch_size": batch_size, "progress": progress}
+    options = {"n_steps": n_steps, "fill": fill, "probabilities": probabilities, "seed": seed}
+    options |= {"batch_size": batch_size, "progress": progress}
     return _curve(False, model, inputs, attributions, target, **options)
 
 
@@ -135,6 +147,7 @@ def insertion(
     *,
     n_steps: int = 20,
     fill: Fill = "blur",
+    probabilities: Probabilities = "auto",
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
     progress: bool = False,
@@ -144,7 +157,8 @@ def insertion(
     As `deletion`, from all hidden to nothing hidden; the larger `area_under` it, the better. The authors start from a
     blurred picture: on black, the edge of what is shown is itself a shape to recognize.
     """
-    options = {"n_steps": n_steps, "fill": fill, "seed": seed, "batch_size": batch_size, "progress": progress}
+    options = {"n_steps": n_steps, "fill": fill, "probabilities": probabilities, "seed": seed}
+    options |= {"batch_size": batch_size, "progress": progress}
     return _curve(True, model, inputs, attributions, target, **options)
 
 
@@ -163,12 +177,14 @@ def _curve(
     target: Target,
     n_steps: int,
     fill: Fill,
+    probabilities: Probabilities,
     seed: int,
     batch_size: int,
     progress: bool,
 ) -> Tensor:
     check_count("n_steps", n_steps)
     check_count("batch_size", batch_size)
+    check_probabilities(probabilities)
 
     def followed(x: Tensor, target: Tensor | None, maps: Tensor, fill: Filler) -> Tensor:  # (1, ...) -> (1, S)
         target = known_target(model, x, target)
@@ -179,8 +195,15 @@ def _curve(
             reached = rank < counts[chunk.start : chunk.stop, None]
             return (~reached if shown_first else reached).reshape(len(chunk), *place_shape(x))
 
-        probabilities = lambda x: scores_of(model, x).softmax(dim=1)  # noqa: E731
-        return hidden_scores(probabilities, x, target, n_steps + 1, hidden, fill, batch_size, progress)[None]
+        meaning: list[Probabilities] = []
+
+        def probable(x: Tensor) -> Tensor:
+            scores = scores_of(model, x)
+            if not meaning:
+                meaning.append(meaning_of(model, scores, probabilities))
+            return as_probabilities(scores, meaning[0])
+
+        return hidden_scores(probable, x, target, n_steps + 1, hidden, fill, batch_size, progress)[None]
 
     with mapped(model, inputs, attributions, target, 1) as rows:
         return torch.cat([followed(*row, f) for row, f in zip(rows, as_fills(fill, inputs), strict=True)])

@@ -4,9 +4,10 @@ Knows no subject and no particular network, reads no file and draws nothing: ten
 """
 
 from ..core.layers import last_convolution
+from ..core.maps import last_map
 from .ascent import deep_dream, maximize_activation
 from .attention import attention_maps, attention_rollout
-from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, last_map
+from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
 from .catalog import METHODS
 from .embeddings import cosine_similarity, euclidean_distance
 from .features import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations

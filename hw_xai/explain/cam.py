@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from ..core.arguments import described
 from ..core.batches import explaining
-from ..core.layers import Recording, find_layer, hooked, last_convolution, record
+from ..core.layers import Recording, find_layer, hooked, record
 from ..core.lending import borrowed
+from ..core.maps import as_maps, last_map
 from ..core.model import resolve_target, score_of_target, scores_of, slope
 from ..core.protocols import Layer, Model, Target
 from .gradients import guided_backprop
@@ -63,7 +64,7 @@ def cam(
     the map, plus the bias, is the score. ValueError for others: `grad_cam` is the same up to a factor where both work.
     One forward pass. Zhou et al. 2015, arXiv 1512.04150.
     """
-    layer = map_layer(model, layer)
+    layer = map_layer(model, layer, inputs)
     head = last_linear(model)
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (n, C, H, W) -> (n, 1, H, W)
@@ -95,35 +96,9 @@ def guided_grad_cam(
 # ------------------------------------------------------------------------------------------------------------- layers
 
 
-def last_map(model: Model) -> nn.Module:
-    """Return the module behind the last convolution that gives the finished map, before it is pooled or flattened.
-
-    The convolution with all that still works on its maps: normalization, ReLU, the rest of its residual block.
-    FoodNet: `features`; the homework's Classifier: the last ReLU, `cnn.36`; torchvision's ResNets: `layer4`.
-    """
-    convolution = last_convolution(model)
-    *path, _ = next(name for name, module in model.named_modules() if module is convolution).split(".")
-    layer = convolution
-    for depth in range(len(path), 0, -1):  # from the convolution's own parent outwards, up to but not the model
-        parent = model.get_submodule(".".join(path[:depth]))
-        inside = list(parent.modules())
-        if any(map(_ends_maps, inside[inside.index(convolution) + 1 :])):
-            break
-        layer = parent
-    else:
-        parent = model
-    if isinstance(parent, nn.Sequential):
-        siblings = list(parent)
-        for sibling in siblings[siblings.index(layer) + 1 :]:
-            if any(map(_ends_maps, sibling.modules())):
-                break
-            layer = sibling
-    return layer
-
-
-def map_layer(model: Model, layer: Layer) -> nn.Module:
+def map_layer(model: Model, layer: Layer, inputs: Tensor) -> nn.Module:
     """Return the module that `layer` means; None for the last map."""
-    return last_map(model) if layer is None else find_layer(model, layer)
+    return last_map(model, inputs) if layer is None else find_layer(model, layer)
 
 
 def last_linear(model: Model) -> nn.Linear:
@@ -153,11 +128,6 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a - b).abs().max() <= 1e-3 * b.abs().max())
 
 
-def _ends_maps(module: nn.Module) -> bool:
-    kind = type(module).__name__
-    return isinstance(module, nn.Linear | nn.Flatten | nn.LayerNorm) or "Pool" in kind or "Permute" in kind
-
-
 # -------------------------------------------------------------------------------------------------------------- parts
 
 
@@ -165,14 +135,13 @@ def _weighted_by_slopes(
     weights: Weights, model: Model, inputs: Tensor, target: Target, layer: Layer, batch_size: int | None
 ) -> Tensor:
     """Return ReLU(Σₖ weightsₖ Aₖ) for all inputs, enlarged to their size."""
-    layer = map_layer(model, layer)
+    layer = map_layer(model, layer, inputs)
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (n, C, H, W) -> (n, 1, H, W)
         with torch.enable_grad(), starting_at([layer]), record(model, [layer]) as recording:
             score = score_of_target(model, x, target).sum()
-            maps = maps_of(recording, layer, x)  # (n, K, h, w)
-            slopes = slope(score, maps)
-        maps = maps.detach()
+            maps = maps_of(recording, layer, x).detach()  # (n, K, h, w)
+            slopes = as_maps(slope(score, recording[layer]), layer, x)
         return enlarged(weighted_sum_of(maps, weights(maps, slopes)).clamp(min=0), x)
 
     with explaining(model, inputs, target, batch_size) as chunks:
@@ -190,12 +159,8 @@ def starting_at(layers: list[nn.Module]):
 
 
 def maps_of(recording: Recording, layer: nn.Module, x: Tensor) -> Tensor:
-    """Return what the layer gave for x (n, C, H, W), checked to be maps (n, K, h, w)."""
-    maps = recording[layer]
-    if maps.ndim != x.ndim or maps.ndim < 3 or len(maps) != len(x):
-        expected = f"maps (N, K, ...) with as many dimensions as the inputs' {tuple(x.shape)}"
-        raise ValueError(f"`layer` must return {expected}, got {described(maps)}")
-    return maps
+    """Return what the layer gave for x (n, C, H, W) as maps (n, K, h, w)."""
+    return as_maps(recording[layer], layer, x)
 
 
 def spatial(maps: Tensor) -> tuple[int, ...]:

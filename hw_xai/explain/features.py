@@ -11,6 +11,7 @@ from ..core.arguments import check_count, check_inputs, described
 from ..core.batches import BATCH_SIZE, explaining, progress_bar
 from ..core.layers import Recording, find_layer, hooked, record
 from ..core.lending import lent
+from ..core.maps import channels_first
 from ..core.model import scores_of
 from ..core.protocols import Layer, Model
 
@@ -97,9 +98,10 @@ def extreme_images(
     check_count("k", k)
     layer, channels = find_layer(model, layer), as_channels(channel)
     most = least = None
-    for first, recording in _passes(model, [layer], dataset, batch_size, progress):
-        check_channels(channels, recording[layer])
-        response = recording[layer][:, channels]  # (n, K, ...)
+    for first, inputs, recording in _passes(model, [layer], dataset, batch_size, progress):
+        activation = channels_first(recording[layer], layer, inputs)
+        check_channels(channels, activation)
+        response = activation[:, channels]  # (n, K, ...)
         values = response.reshape(*response.shape[:2], -1).mean(dim=2).T.cpu()  # (K, n)
         if not values.isfinite().all():
             raise ValueError(f"`model` must return finite activations, got others from image {first} on")
@@ -127,9 +129,9 @@ def mean_activations(
     """
     layers = [find_layer(model, layer) for layer in layers]
     rows: list[list[Tensor]] = [[] for _ in layers]
-    for _, recording in _passes(model, layers, dataset, batch_size, progress):
+    for _, inputs, recording in _passes(model, layers, dataset, batch_size, progress):
         for row, layer in zip(rows, layers, strict=True):
-            activation = recording[layer]
+            activation = channels_first(recording[layer], layer, inputs)
             row.append(activation.reshape(*activation.shape[:2], -1).mean(dim=2).float().cpu())
     if not rows[0]:
         raise ValueError("`dataset` must hold at least one image, got none")
@@ -138,8 +140,8 @@ def mean_activations(
 
 def _passes(
     model: Model, layers: Sequence[nn.Module], dataset: Iterable, batch_size: int, progress: bool
-) -> Iterator[tuple[int, Recording]]:
-    """Run the model on a data set batch by batch; yield the index of each batch's first image and what layers gave."""
+) -> Iterator[tuple[int, Tensor, Recording]]:
+    """Run the model on a data set batch by batch; yield each first index, the batch and what layers gave."""
     check_count("batch_size", batch_size)
     total = len(dataset) if hasattr(dataset, "__len__") else None
     # a map-style data set may lack the IndexError that ends a plain `for`
@@ -147,22 +149,22 @@ def _passes(
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     first, batch = 0, []
 
-    def run() -> Recording:
+    def run() -> tuple[Tensor, Recording]:
         inputs = torch.stack(batch)
         check_inputs(inputs)
         with torch.no_grad(), lent(model), record(model, layers) as recording:
             scores_of(model, inputs if parameter is None else inputs.to(parameter.device))
-        return recording
+        return inputs, recording
 
     with progress_bar(total, "images", progress) as bar:
         for item in items:
             batch.append(item[0] if isinstance(item, tuple | list) else item)
             if len(batch) == batch_size:
-                yield first, run()
+                yield first, *run()
                 bar.update(len(batch))
                 first, batch = first + len(batch), []
         if batch:
-            yield first, run()
+            yield first, *run()
             bar.update(len(batch))
 
 
@@ -197,7 +199,7 @@ def channel_of(model: Model, layer: nn.Module, channels: Tensor, x: Tensor) -> T
     """Run the model on x (n, ...) and return of what the layer gives one channel for each row: (n, 1, ...)."""
     with record(model, [layer]) as recording:
         scores_of(model, x)
-    activation = recording[layer]  # (n, C, ...)
+    activation = channels_first(recording[layer], layer, x)  # (n, C, ...)
     check_channels(channels, activation)
     return activation[torch.arange(len(x)), channels][:, None]
 

@@ -18,6 +18,7 @@ from ..core.arguments import as_target, check_choice, check_inputs, described
 from ..core.batches import explaining
 from ..core.layers import hooked
 from ..core.lending import lent
+from ..core.maps import spread
 from ..core.model import resolve_target, scores_of
 from ..core.protocols import Layer, Model, Target
 from .cam import enlarged, map_layer, spatial, weighted_sum_of
@@ -47,7 +48,7 @@ class LearnedCAM(nn.Module):
         """Return an untrained attention of the size that the model's layer needs; inputs: any (N, C, H, W) it takes."""
         check_inputs(inputs)
         with torch.no_grad(), lent(model):
-            maps, scores = maps_and_scores(model, map_layer(model, layer), inputs)
+            maps, scores = maps_and_scores(model, map_layer(model, layer, inputs), inputs)
         return cls(maps.shape[1], scores.shape[1], variant).to(maps)
 
     def extra_repr(self) -> str:
@@ -67,7 +68,7 @@ class LearnedCAM(nn.Module):
 
         layer: the one it was trained on; None is `last_map`. One forward pass and no backward pass.
         """
-        chosen = map_layer(model, layer)
+        chosen = map_layer(model, layer, inputs)
 
         def attended(x: Tensor, target: Tensor | None) -> Tensor:  # (n, C, H, W) -> (n, 1, H, W)
             maps, scores = maps_and_scores(model, chosen, x)
@@ -97,7 +98,7 @@ class LearnedCAM(nn.Module):
         Two forward passes, and one backward pass to the layer ("fm") or to the image ("img").
         """
         check_inputs(inputs)
-        layer = map_layer(model, layer)
+        layer = map_layer(model, layer, inputs)
         with lent(model):
             with torch.no_grad():
                 maps, scores = maps_and_scores(model, layer, inputs)
@@ -106,7 +107,7 @@ class LearnedCAM(nn.Module):
             if self.variant == "img":
                 attended = scores_of(model, enlarged(attention, inputs) * inputs)
             else:
-                with hooked([layer], lambda _, maps: attention * maps):
+                with hooked([layer], lambda _, output: spread(attention, output, layer, inputs) * output):
                     attended = scores_of(model, inputs)
         recognized = nn.functional.cross_entropy(attended, index)
         area = ((attention + 0.0005) ** 0.3).mean()

@@ -1,21 +1,26 @@
 """Class activation maps from many passes: a layer's maps become masks, and the class's probability weights them.
 
 All take (model, inputs, target=None): inputs (N, C, H, W) with 0 for nothing to see -> (N, 1, H, W), never negative.
-Each input is explained on its own, batch_size masked copies at a time. A probability is the softmax of the scores.
+Each input is explained on its own, batch_size masked copies at a time. probabilities: "softmax" of the scores,
+"sigmoid" of each, None for scores as they are; "auto" is what `meaning_of` finds.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from ..core.arguments import check_amount, check_batch_size, described
 from ..core.batches import explaining, progress_bar
 from ..core.layers import CONVOLUTIONS, find_layer, hooked, record
+from ..core.lending import lent
+from ..core.maps import as_maps, last_map, layout_of
 from ..core.memory import fitting_chunks
-from ..core.model import resolve_target, scores_of
+from ..core.model import as_probabilities, check_probabilities, meaning_of, resolve_target, scores_of
 from ..core.preparing import prepared
-from ..core.protocols import Layer, Model, Target
+from ..core.protocols import Layer, Model, Probabilities, Target
 from .cam import enlarged, map_layer, maps_of, spatial, starting_at, weighted_sum_of
 
 Layers = Sequence[nn.Module | str] | None
@@ -31,6 +36,7 @@ def score_cam(
     *,
     layer: Layer = None,
     batch_size: int | None = None,
+    probabilities: Probabilities = "auto",
     progress: bool = False,
 ) -> Tensor:
     """ReLU(Σₖ wₖ Aₖ), where the weight of a map is the probability of the class when only the map's places are seen.
@@ -44,7 +50,7 @@ def score_cam(
         maps = maps[varies(maps)]
         return maps, see(maps, stretched)[:, index]
 
-    return _weighted_maps(weigh, model, inputs, target, layer, batch_size, progress).clamp(min=0)
+    return _weighted_maps(weigh, model, inputs, target, layer, batch_size, progress, probabilities).clamp(min=0)
 
 
 def sidu(
@@ -54,6 +60,7 @@ def sidu(
     *,
     layer: Layer = None,
     batch_size: int | None = None,
+    probabilities: Probabilities = "auto",
     progress: bool = False,
 ) -> Tensor:
     """Σₖ SDₖ · Uₖ · Mₖ: masks that leave the class's probability as it was, and whose predictions are unlike others'.
@@ -74,7 +81,7 @@ def sidu(
         uniqueness = stretched(distances.sum(dim=1)[None])[0]  # (K,)
         return masks, similarity * uniqueness
 
-    return _weighted_maps(weigh, model, inputs, target, layer, batch_size, progress)
+    return _weighted_maps(weigh, model, inputs, target, layer, batch_size, progress, probabilities)
 
 
 def sise(
@@ -85,6 +92,7 @@ def sise(
     layers: Layers = None,
     mu: float = 0.0,
     batch_size: int | None = None,
+    probabilities: Probabilities = "auto",
     progress: bool = False,
 ) -> Tensor:
     """Maps of several layers as masks, fused from the fine to the coarse: details only where deeper layers agree.
@@ -98,7 +106,7 @@ def sise(
     Sattarzadeh et al. 2020, arXiv 2010.00672.
     """
     check_amount("mu", mu)
-    return _fused(lambda alphas: alphas > mu, model, inputs, target, layers, batch_size, progress)
+    return _fused(lambda alphas: alphas > mu, model, inputs, target, layers, batch_size, progress, probabilities)
 
 
 def ada_sise(
@@ -108,6 +116,7 @@ def ada_sise(
     *,
     layers: Layers = None,
     batch_size: int | None = None,
+    probabilities: Probabilities = "auto",
     progress: bool = False,
 ) -> Tensor:
     """SISE, with as many maps as matter: those whose mean gradient is above Otsu's threshold of the positive ones.
@@ -118,7 +127,7 @@ def ada_sise(
     def above_otsu(alphas: Tensor) -> Tensor:
         return alphas >= otsu(alphas[alphas > 0])
 
-    return _fused(above_otsu, model, inputs, target, layers, batch_size, progress)
+    return _fused(above_otsu, model, inputs, target, layers, batch_size, progress, probabilities)
 
 
 # ------------------------------------------------------------------------------------------------------------- layers
@@ -132,19 +141,22 @@ def block_layers(model: Model, x: Tensor) -> list[nn.Module]:
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"`layers` must be given for a model that is no module, got {described(model)}")
-    ran: list[tuple[nn.Module, torch.Size]] = []
+    ran: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, output: Tensor) -> None:
-        ran.append((module, output.shape[2:] if isinstance(output, Tensor) else torch.Size()))
+        layout = layout_of(output, module, x) if isinstance(output, Tensor) else None
+        ran.append((module, () if layout is None else layout.grid))
 
-    with hooked([module for module in model.modules() if module is not model], note):
+    with lent(model), hooked([module for module in model.modules() if module is not model], note):
         scores_of(model, x)
     modules = [module for module, _ in ran]
-    sizes = {size for module, size in ran if isinstance(module, tuple(CONVOLUTIONS)) and size.numel() > 1}
+    kinds = (*CONVOLUTIONS, nn.LayerNorm)
+    sizes = {size for module, size in ran if isinstance(module, kinds) and math.prod(size) > 1}
     last = {size: module for module, size in ran if size in sizes and modules.count(module) == 1}
     if not last:
         raise ValueError(f"`layers` must be given for a model without convolution modules, got {described(model)}")
-    return list(last.values())
+    deepest = last_map(model, x)  # behind it a ViT looks at its class token only
+    return [deepest if (deepest, size) in ran else module for size, module in last.items()]
 
 
 # --------------------------------------------------------------------------------------------------------------- SISE
@@ -158,16 +170,18 @@ def _fused(
     layers: Layers,
     batch_size: int | None,
     progress: bool,
+    probabilities: Probabilities,
 ) -> Tensor:
     """Explain by SISE; keep: αₖ / max α (K,) of a layer, of which at least one is positive -> which to use (K,)."""
     check_batch_size(batch_size)
+    check_probabilities(probabilities)
     if layers is not None and (isinstance(layers, str | nn.Module) or not layers):
         raise ValueError(f"`layers` must be a list of modules or dotted paths, got {described(layers)}")
     named = None if layers is None else [find_layer(model, layer) for layer in layers]
 
     def fused(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
         chosen = block_layers(model, x) if named is None else named
-        index, maps, alphas = maps_and_slopes(model, chosen, x, target)
+        index, maps, alphas, meaning = maps_and_slopes(model, chosen, x, target, probabilities)
         # a dead channel may well have the steepest slope, and shows nothing: out with it before the choice
         alive = [(m[varies(m)], a[varies(m)]) for m, a in zip(maps, alphas, strict=True)]
         kept = [m[keep(a / a.max())] for m, a in alive if (a > 0).any()]
@@ -175,7 +189,7 @@ def _fused(
         with prepared(model, x, sum(map(len, kept))):
             for place, candidates in enumerate(kept):
                 view = torch.zeros_like(total)  # Σₖ p(x ⊙ mₖ) · mₖ / Σmₖ
-                for masks, p in seen_through(model, x, candidates, stretched, batch_size, progress):
+                for masks, p in seen_through(model, x, candidates, stretched, batch_size, progress, meaning):
                     shares = masks / masks.sum(dim=spatial(masks), keepdim=True)  # (k, 1, H, W)
                     view += torch.tensordot(p[:, index], shares, dims=1)
                 view = stretched(view)
@@ -187,20 +201,25 @@ def _fused(
 
 
 def maps_and_slopes(
-    model: Model, layers: list[nn.Module], x: Tensor, target: Tensor | None
-) -> tuple[int, list[Tensor], list[Tensor]]:
-    """Return the class, each layer's maps (K, h, w) for x (1, C, H, W), and the means α (K,) of their gradients."""
+    model: Model, layers: list[nn.Module], x: Tensor, target: Tensor | None, probabilities: Probabilities
+) -> tuple[int, list[Tensor], list[Tensor], Probabilities]:
+    """Return the class, each layer's maps (K, h, w) for x (1, C, H, W), the means α (K,) of their gradients, and what
+
+    makes probabilities of the scores."""
     with torch.enable_grad(), starting_at(layers), record(model, layers) as recording:
         scores = scores_of(model, x)
         index = int(resolve_target(scores, target))
-        outputs = [maps_of(recording, layer, x) for layer in layers]
+        maps = [maps_of(recording, layer, x).detach()[0] for layer in layers]
+        outputs = [recording[layer] for layer in layers]
         # of log p: 1/p times the gradient of p, which matters to no comparison, and less prone to vanish
-        log_p = scores.log_softmax(dim=1)[0, index]
+        meaning = meaning_of(model, scores.detach(), probabilities)
+        log_p = {"softmax": scores.log_softmax(dim=1), "sigmoid": logsigmoid(scores)}.get(meaning, scores)[0, index]
         slopes = torch.autograd.grad(log_p, outputs, allow_unused=True) if log_p.requires_grad else [None]
     if any(s is None for s in slopes):
         cause = "(is there a detach(), no_grad() or argmax behind it?)"
         raise ValueError(f"`layers` must all lead to the scores, got one that they do not depend on {cause}")
-    return index, [m.detach()[0] for m in outputs], [s.mean(dim=spatial(s))[0] for s in slopes]
+    of_maps = [as_maps(s, layer, x) for s, layer in zip(slopes, layers, strict=True)]
+    return index, maps, [s.mean(dim=spatial(s))[0] for s in of_maps], meaning
 
 
 def otsu(values: Tensor) -> float:
@@ -227,20 +246,24 @@ def _weighted_maps(
     layer: Layer,
     batch_size: int | None,
     progress: bool,
+    probabilities: Probabilities,
 ) -> Tensor:
     """Return Σₖ wₖ Aₖ for each input, enlarged to its size, with the maps and weights that weigh finds."""
     check_batch_size(batch_size)
-    layer = map_layer(model, layer)
+    check_probabilities(probabilities)
+    layer = map_layer(model, layer, inputs)
 
     def weighted(x: Tensor, target: Tensor | None) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
         maps, scores = maps_and_scores(model, layer, x)  # (1, K, h, w), (1, C)
 
+        meaning = meaning_of(model, scores, probabilities)
+
         def see(maps: Tensor, shape: Callable[[Tensor], Tensor]) -> Tensor:  # (K, h, w) -> (K, C)
             with prepared(model, x, len(maps)):
-                seen = seen_through(model, x, maps, shape, batch_size, progress)
+                seen = seen_through(model, x, maps, shape, batch_size, progress, meaning)
                 return torch.cat([x.new_zeros(0, scores.shape[1]), *(p for _, p in seen)])
 
-        maps, weights = weigh(maps[0], scores.softmax(dim=1)[0], int(resolve_target(scores, target)), see)
+        maps, weights = weigh(maps[0], as_probabilities(scores, meaning)[0], int(resolve_target(scores, target)), see)
         return enlarged(weighted_sum_of(maps[None], weights[None]), x)
 
     with explaining(model, inputs, target, 1) as rows:
@@ -255,13 +278,19 @@ def maps_and_scores(model: Model, layer: nn.Module, x: Tensor) -> tuple[Tensor, 
 
 
 def seen_through(
-    model: Model, x: Tensor, maps: Tensor, shape: Callable[[Tensor], Tensor], batch_size: int | None, progress: bool
+    model: Model,
+    x: Tensor,
+    maps: Tensor,
+    shape: Callable[[Tensor], Tensor],
+    batch_size: int | None,
+    progress: bool,
+    meaning: Probabilities,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield masks (k, 1, H, W), the maps (K, h, w) enlarged and shaped, with the probabilities (k, C) of x ⊙ masks."""
     with progress_bar(len(maps), "masks", progress) as bar:
         for chunk in fitting_chunks(model, len(maps), batch_size):
             masks = shape(enlarged(maps[chunk.start : chunk.stop, None], x))
-            yield masks, scores_of(model, x * masks).softmax(dim=1).to(x)
+            yield masks, as_probabilities(scores_of(model, x * masks), meaning)
             bar.update(len(chunk))
 
 

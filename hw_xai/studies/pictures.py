@@ -54,6 +54,12 @@ class Explained:
     complete: bool = True  # False when Ctrl-C came before the last method
 
 
+def told(error: Exception) -> str:
+    """Return an error in one line; a sentence of ours as it is, what breaks inside somebody's network with its kind."""
+    lines = str(error).strip().splitlines() or [""]
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"
+
+
 def true_class(loaded: Loaded, path: Path) -> str | None:
     """Return the class that a photo's path tells, as 3_7.jpg does for a network of food-11's classes; else None."""
     target = target_of(path) if loaded.classes == CLASSES else UNKNOWN
@@ -148,8 +154,8 @@ def _tile(
         with counter as rows, warnings.catch_warnings(record=True) as noted:
             warnings.filterwarnings("always", "`n_samples`")
             attribution, facts, quality = _run(name, loaded.model, inputs, target, used)
-    except ValueError as error:
-        return Tile(name, method.title, None, method.signed, error=str(error)), None
+    except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+        return Tile(name, method.title, None, method.signed, error=told(error)), None
     seconds = time.perf_counter() - start
     attribution = attribution[0].detach().float().cpu()
     heatmap = (attribution.sum(0) if method.signed else attribution.amax(0)).numpy()

@@ -1,7 +1,11 @@
 """What every training loop of the kit shares: seeds by step, parameter groups, a plain loop over tensors."""
 
+from collections.abc import Sized
+from typing import cast
+
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 
 def seed_of(*numbers: int) -> int:
@@ -11,6 +15,11 @@ def seed_of(*numbers: int) -> int:
         mixed = ((mixed ^ (number + 1)) * 0x9E3779B97F4A7C15 + 0xD1B54A32D192ED03) % 2**63
         mixed ^= mixed >> 29
     return mixed
+
+
+def size_of(dataset: Dataset) -> int:
+    """Return the number of samples: PyTorch's Dataset does not promise a length, those of the kit have one."""
+    return len(cast(Sized, dataset))
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -14,8 +15,10 @@ from ..explain import LearnedCAM
 from ..files import shipped
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import LcamRecipe
-from ..training.run import seed_of
+from ..training.run import seed_of, size_of
 from .networks import read_tensors, write_tensors
+
+Variant = Literal["fm", "img"]
 
 SHIPPED = {
     f"lcam-{model}-{variant}": f"lcam-{model}-{variant}.safetensors"
@@ -42,17 +45,12 @@ def train(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters()).device
-    learned = LearnedCAM.for_model(model, images[0][0][None].to(device), recipe.variant)
-    optimizer = torch.optim.SGD(
-        [{"params": [learned.weight]}, {"params": [learned.bias], "lr": 2 * recipe.lr}],
-        lr=recipe.lr,
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=recipe.weight_decay,
-    )
-    run = _Run(out, asdict(recipe) | {"classifier": fingerprint(model), "images": len(images)})
+    learned = LearnedCAM.for_model(model, images[0][0][None].to(device), cast(Variant, recipe.variant))
+    groups: list[dict[str, Any]] = [{"params": [learned.weight]}, {"params": [learned.bias], "lr": 2 * recipe.lr}]
+    optimizer = torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
+    run = _Run(out, asdict(recipe) | {"classifier": fingerprint(model), "images": size_of(images)})
     losses = run.read(learned, optimizer)  # one a step: their number says where the run stands
-    steps = _batches(len(images), recipe)
+    steps = _batches(size_of(images), recipe)
     loader = DataLoader(images, batch_sampler=steps[len(losses) :], num_workers=workers)
     try:
         with tqdm(total=len(steps), initial=len(losses), desc="L-CAM", unit="step", disable=not progress) as bar:
@@ -124,7 +122,7 @@ def load(name_or_path: str | Path, model: nn.Module) -> LearnedCAM:
     if facts.get("classifier") != fingerprint(model):
         raise UserError(f"{path} was trained beside another model: train one for this model with hw-xai train-lcam")
     n_classes, n_channels = state["weight"].shape
-    learned = LearnedCAM(n_channels, n_classes, facts["lcam"])
+    learned = LearnedCAM(n_channels, n_classes, cast(Variant, facts["lcam"]))
     learned.load_state_dict(state)
     return learned
 

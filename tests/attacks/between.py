@@ -54,7 +54,12 @@ if max(libc.shmget(0x5678, 4096, 0), libc.semget(0x5678, 1, 0), libc.msgget(0x56
     harmless(
         "working folder",
         "moves into a folder and leaves the mask open",
-        "import os; os.umask(0); os.chdir('/')",
+        """
+import os
+os.umask(0)
+try: os.chdir('/')
+except OSError: pass
+""",
         second="import os\nif os.umask(0o22) == 0: reached('mask')",
     ),
     harmless(

@@ -17,7 +17,7 @@ ATTACKS = [
     importing("grad-cam", "from pytorch_grad_cam import GradCAM"),
     importing("lime", "import lime.lime_image"),
     importing("shap", "import shap"),
-    importing("the key", "from grading.homework.key import compute_key", "module grading is not there"),
+    importing("the key", "from grading.homework.evidence.key import compute_key", "module grading is not there"),
     importing("the judge", "import grading.verdict.judging", "module grading is not there"),
     importing(
         "the exercises",
@@ -43,7 +43,7 @@ for name in ("hw_xai", "explain", "captum", "lime"):
         "loads the reference from its file",
         """
 import importlib.util
-for path in ("/hw_xai/explain/__init__.py", "/grading/homework/key.py"):
+for path in ("/hw_xai/explain/__init__.py", "/grading/homework/evidence/key.py"):
     try:
         spec = importlib.util.spec_from_file_location("x", T["root"] + path)
         module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module); reached(path)
@@ -129,7 +129,7 @@ for folder in (".", "/tmp", "/kit", "/site", *sys.path):
         "the grader imports what the student put into sys.modules",
         """
 import sys, types
-for name in ("json", "numpy", "grading.verdict.judging", "grading.homework.key"): sys.modules[name] = types.ModuleType(name)
+for name in ("json", "numpy", "grading.verdict.judging", "grading.homework.evidence.key"): sys.modules[name] = types.ModuleType(name)
 """,
         "failed",
         "zero everywhere|raised",

@@ -95,9 +95,9 @@ paths = [T["root"] + p for p in ("/hw_xai/explain/gradients.py", "/hw_xai/explai
         "key",
         "reads the key and the questions",
         f"""
-paths = [T["root"] + p for p in ("/grading/homework/key.py", "/grading/homework/questions.toml",
+paths = [T["root"] + p for p in ("/grading/homework/evidence/key.py", "/grading/homework/questions.toml",
     "/grading/homework/questions.py")]
-paths += ["/kit/grading/homework/key.py", "/kit/homework/key.py", "/kit/inside/key.py"]{FILES}""",
+paths += ["/kit/grading/homework/evidence/key.py", "/kit/homework/key.py", "/kit/inside/key.py"]{FILES}""",
     ),
     Attack(
         "host files",
@@ -201,7 +201,7 @@ for fd in range(256):
         "reaches files through links of its own",
         """
 import os
-for i, path in enumerate(T["files"] + [T["root"] + "/grading/homework/key.py", "/proc/1/root", "/"]):
+for i, path in enumerate(T["files"] + [T["root"] + "/grading/homework/evidence/key.py", "/proc/1/root", "/"]):
     for link in (os.symlink, os.link):
         try:
             link(path, f"/tmp/link{i}")

@@ -107,7 +107,7 @@ class Listening:
     """A sandbox that keeps its replies, for what a student's code printed is in no result."""
 
     def __init__(self, box: Sandbox):
-        self.box, self.tier, self.replies = box, box.tier, []
+        self.box, self.isolation, self.replies = box, box.isolation, []
 
     def run(self, *arguments) -> Reply:
         self.replies.append(self.box.run(*arguments))
@@ -168,7 +168,7 @@ def test_attack(attack: Attack, sandbox, canaries):
     assert any(word in hostile.reason.en for word in attack.says.split("|")), hostile.reason.en
     for graded in result.exercises:
         in_words(graded.reason)
-        assert graded.isolation == sandbox.tier
+        assert graded.isolation == sandbox.isolation
     heard = box.heard() + json.dumps(as_data(result), ensure_ascii=False).encode(errors="replace")
     assert b"REACHED" not in heard, heard[heard.index(b"REACHED") :][:300]
     assert not canaries.found_in(heard)

@@ -16,6 +16,7 @@ from hw_xai.show.pages.attention.page import (
 )
 from hw_xai.show.pages.embedding.page import Point, write_embedding_page
 from hw_xai.show.pages.tokens.page import MethodView, SentenceScores, write_token_page
+from hw_xai.studies.senses import report_view
 
 LAYERS, HEADS = 3, 4
 SENTENCES = [["[CLS]", "she", "un", "##kind", "<b>", "[SEP]"], ["[CLS]", "今", "天", "吃", "蘋", "果", "[SEP]"]]
@@ -48,13 +49,14 @@ VIEWS = [view(tokens) for tokens in SENTENCES]
 
 @pytest.fixture(scope="session")
 def attention_page(tmp_path_factory):
-    names = [["" for _ in range(HEADS)] for _ in range(LAYERS)]
-    names[1][2] = "previous token (0.83)"
+    dominant = np.full((LAYERS, HEADS), -1)
+    dominant[1, 2] = KINDS.index("previous token")
     shares, even = RANDOM.random((LAYERS, HEADS, len(KINDS))), np.full(len(KINDS), 0.1)
+    shares[1, 2, dominant[1, 2]] = 0.83
     shares[..., -1], even[-1] = np.nan, np.nan
     entropy = np.full((LAYERS, HEADS), 0.8)
     entropy[0, 1] = 0.1
-    heads = HeadsView(KINDS, shares, even, names, entropy, 12, RANDOM.random((LAYERS, HEADS)), 0.25, 9)
+    heads = HeadsView(KINDS, shares, even, dominant, entropy, 12, RANDOM.random((LAYERS, HEADS)), 0.25, 9)
     corpus = Corpus(
         [(("The", "cat", "ran"), ("DET", "NOUN", "VERB"), " "), (("貓", "跑", "了"), ("NOUN", "VERB", "AUX"), "")],
         np.array([[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]), 2.0,
@@ -214,7 +216,11 @@ def embedding_page(tmp_path_factory):
     report = sense_report(states, senses, control=RANDOM.normal(size=states.shape), position=range(10))
     matrices = [np.stack([measure(layer) for layer in states]) for measure in (cosine_similarity, euclidean_distance)]
     path = tmp_path_factory.mktemp("embedding") / "index.html"
-    return write_embedding_page(path, "What is 果?", "Ten.", points, planes, *matrices, report), matrices, planes
+    return (
+        write_embedding_page(path, "What is 果?", "Ten.", points, planes, *matrices, report_view(report)),
+        matrices,
+        planes,
+    )
 
 
 def test_the_layer_slider_moves_everything(open_page, embedding_page):

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from grading.reports import write_reports
+from grading.reports.hand import RubricLine, hand_page
+from grading.reports.pages import TEMPLATES
 from grading.running.rules import Course
 from grading.verdict.results import Answered, Graded, Picture, Result
 from grading.words import Text
@@ -64,7 +66,9 @@ def test_nothing_runs_or_sticks_out(open_page, reports, which, width):
     page = open_page(path, viewport={"width": width, "height": 800}, color_scheme="dark" if width < 500 else "light")
     page.on("dialog", lambda dialog: pytest.fail("a dialog was opened"))
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
-    for selector in ("script", "iframe", "meta[http-equiv=refresh]", "[onerror]", "[onload]", "[onmouseover]"):
+    scripts = page.locator("script").evaluate_all("all => all.map((one) => one.textContent)")
+    assert scripts == ([(TEMPLATES / "class.js").read_text(encoding="utf-8")] if path.name == "class.html" else [])
+    for selector in ("iframe", "meta[http-equiv=refresh]", "[onerror]", "[onload]", "[onmouseover]"):
         assert page.locator(selector).count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     images = page.locator("img").evaluate_all("all => all.map((one) => [one.src.slice(0, 15), one.naturalWidth > 0])")
@@ -118,3 +122,39 @@ def test_the_class_report_leads_to_the_students(open_page, reports):
     page.locator("summary", has_text="with their pages").click()
     page.locator("details a", has_text="s07").click()
     assert page.locator("h1").inner_text() == "Student 7"
+
+
+def test_the_tables_of_the_class_sort_and_filter(open_page, reports):
+    page = open_page(reports / "class.html")
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    table = page.locator("table").last
+    button = table.locator("thead button").first
+    button.focus()
+    for direction, first in (("ascending", "ann"), ("descending", "s19")):
+        page.keyboard.press("Enter")
+        assert table.locator("thead th").first.get_attribute("aria-sort") == direction
+        assert first in table.locator("tbody tr").first.inner_text()
+    page.locator("input.filter").last.fill("s07")
+    assert [row.is_visible() for row in table.locator("tbody tr").all()].count(True) == 1
+
+
+def test_answers_are_graded_by_hand_without_a_network(open_page, tmp_path):
+    rubric = [RubricLine(3, "names what it looks at"), RubricLine(2, EVIL[0])]
+    answers = {"b01": "the food", "b02": EVIL[0]}
+    path = tmp_path / "hand.html"
+    path.write_text(hand_page("essay", answers, 5, rubric, COURSE, "secret"), encoding="utf-8")
+    page = open_page(path, viewport={"width": 390, "height": 800})
+    page.on("dialog", lambda dialog: pytest.fail("a dialog was opened"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    card = page.locator(".answer").first
+    assert page.locator("#export").is_disabled()
+    card.locator("input[type=checkbox]").first.check()
+    assert card.locator(".given").input_value() == "3"
+    card.locator("textarea").fill('good, but "why"?')
+    with page.expect_download() as saved:
+        page.locator("#export").click()
+    head, row = saved.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert head == '"answer","exercise","points","reason"'
+    assert row.endswith('"essay","3","+3 names what it looks at; good, but ""why""?"')
+    page.reload()
+    assert card.locator(".given").input_value() == "3"  # it is kept in this browser

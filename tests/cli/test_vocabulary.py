@@ -26,8 +26,8 @@ OTHERS = {
     "--gpu",
     "--dir",
 }
-CHOSEN_FROM_A_LIST = {"--method"}  # a projection's method is one of three, an explanation's any of the catalog
-GIVEN_AGAIN = {"--roster"}  # a run takes several: who is on the course, and which numbers a platform calls them by
+# a projection's method is one of three, an explanation's any of the catalog; several sections have several rosters
+OF_TWO_KINDS = {"--method", "--roster"}
 RECIPES = {
     ("hw-xai", "train"): recipes.Recipe,
     ("hw-xai", "train-lcam"): recipes.LcamRecipe,
@@ -71,7 +71,7 @@ def test_an_option_takes_the_same_values_in_every_command(options):
         for flag in action.option_strings:
             kinds[flag].add((type(action), action.type or str, tuple(action.choices or ())))
     several = {flag for flag, kind in kinds.items() if len(kind) > 1}
-    assert several <= CHOSEN_FROM_A_LIST | GIVEN_AGAIN
+    assert several <= OF_TWO_KINDS
 
 
 def test_an_option_of_the_vocabulary_is_the_vocabularys(options):

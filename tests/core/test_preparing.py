@@ -204,7 +204,7 @@ def test_tracing_leaves_no_marks():
     assert noted.shapes == [10, 10]
     integrated_gradients(marking, x, 1, n_steps=20, batch_size=10)
     assert OUTSIDE == [10, 10]
-    assert find_wiring(marking, x) is None
+    assert find_wiring(marking, x) is preparing.UNTOUCHED
 
 
 def test_the_model_is_as_before_after_an_exception():

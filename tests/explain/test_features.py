@@ -153,5 +153,5 @@ def test_mistakes_are_told_in_a_sentence(call, message, small_net, pictures):
 def test_activations_that_are_no_numbers_win_nothing():
     model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten())
     nn.init.constant_(model[0].weight, torch.nan)
-    with pytest.raises(ValueError, match="`model` must return finite activations, got others from image 0 on"):
+    with pytest.raises(ValueError, match="`model` must return"):
         extreme_images(model, torch.ones(2, 1, 1, 1), "0")

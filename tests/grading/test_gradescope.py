@@ -20,9 +20,9 @@ import pytest
 from grading import gradescope
 from grading.cli import main
 from grading.gradescope import Plan, autograder_zip, grade_one, not_graded_results, plan_from, results_of
+from grading.homework.release.packages import kit_wheel
 from grading.running.rules import Course, LatePolicy
 from grading.verdict.results import Answered, Graded, Result
-from grading.wheel import kit_wheel
 
 COURSE = Course(
     points={"cosine_similarity": 1.0, "euclidean_distance": 2.0},
@@ -76,7 +76,8 @@ def cosine_similarity(a, b):
             seen.append("imported " + module)
         except (ImportError, OSError):
             pass
-    raise RuntimeError("found " + ("; ".join(seen) or "nothing"))
+    if seen: raise LookupError
+    raise RuntimeError
 def euclidean_distance(a, b):
     while True:
         pass
@@ -414,7 +415,7 @@ def test_right_and_wrong_ones_get_their_points_in_a_container(container, landloc
 def test_a_hostile_one_finds_nothing_in_a_container(container, landlock):
     data = container.grade({"2.py": HOSTILE.encode()}, landlock)
     assert data["score"] == 0
-    assert "RuntimeError: found nothing" in data["tests"][0]["output"]
+    assert "raised RuntimeError" in data["tests"][0]["output"]
     assert "not done after 10 seconds" in data["tests"][1]["output"]
 
 

@@ -22,10 +22,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from grading.homework.cells import Options
 from grading.homework.exercises import EXERCISES
-from grading.homework.release import as_bytes, masters, release
-from hw_xai.cli.commands.submit import packed
+from grading.homework.release.cells import Options
+from grading.homework.release.notebooks import as_bytes, masters, release
+from grading.intake.submit import packed, work_of
 
 SOLUTIONS = Path(__file__).parent.parent / "grading" / "solutions"
 Files = dict[str, bytes]
@@ -250,7 +250,7 @@ def exported(notebooks: dict[str, dict], rng: random.Random) -> Files:
 
 def submitted(notebooks: dict[str, dict], rng: random.Random) -> Files:
     """As `hw-xai submit` packs them."""
-    files = {name: packed(notebook) for name, notebook in notebooks.items()}
+    files = {name: packed(work_of(Path(name), content)) for name, content in saved(notebooks).items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

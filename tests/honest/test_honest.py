@@ -12,10 +12,10 @@ import pytest
 
 from grading.homework.exercises import EXERCISES
 from grading.intake.submissions import find_submissions, read_submission
+from grading.isolation.inside.libraries import EXPLAINERS
 from grading.isolation.sandbox import Limits
 from grading.running.grade import grade_exercises
 from grading.running.rules import Course, private_seeds
-from grading.verdict.exercise import EXPLAINERS
 
 HERE = Path(__file__).parent
 CORPUS = runpy.run_path(str(HERE / "corpus.py"))

@@ -58,7 +58,7 @@ def test_the_cut_computes_what_the_whole_does(e5, tokenizer):
         theirs = whole(inputs_embeds=embedded, output_hidden_states=True).hidden_states[2]
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     assert cut.get_output_embeddings().weight is cut.get_input_embeddings().weight
-    with pytest.raises(UserError, match="--layers must be between 1 and 12, got 13"):
+    with pytest.raises(UserError, match="`layers` must be between 1 and 12, got 13"):
         warm_start.cut_model(whole, words, (0, 12), positions=64)
 
 

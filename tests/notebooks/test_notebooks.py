@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from grading import check
-from grading.homework.cells import PICTURES, SOLUTION, Options
 from grading.homework.exercises import EXERCISES
 from grading.homework.questions import load_questions
-from grading.homework.release import MASTERS, drift, masters, release
+from grading.homework.release.cells import PICTURES, SOLUTION, Options
+from grading.homework.release.notebooks import MASTERS, drift, masters, release
 
 STEMS = [path.stem for path in masters()]
 STUDENT = MASTERS / "student"

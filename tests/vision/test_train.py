@@ -141,7 +141,7 @@ def test_frozen_layers_stay(tmp_path):
 def test_too_few_images_and_a_bad_freeze_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="at least one batch"):
         train(TINY, Colours(3), Colours(3), tmp_path, progress=False)
-    with pytest.raises(UserError, match="--freeze must be at most"):
+    with pytest.raises(UserError, match="`freeze` must be at most"):
         train(Recipe(**{**TINY.__dict__, "freeze": 99}), Colours(48), Colours(3), tmp_path, progress=False)
 
 

@@ -59,8 +59,12 @@ def _object(value: Value, before: Mapping[str, object]) -> object:
     return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
 
 
+class NoArray(TypeError):
+    """A student's function returned something else; args[0] says which type."""
+
+
 def as_array(output: object) -> np.ndarray:
-    """Return what a student's function returned as an array; TypeError for what is none.
+    """Return what a student's function returned as an array; NoArray for what is none.
 
     It runs in the student's process, which may have changed it: nothing rests on it, the sandbox looks at the bytes.
     """
@@ -68,7 +72,7 @@ def as_array(output: object) -> np.ndarray:
         return output.detach().cpu().numpy().copy()
     if isinstance(output, np.ndarray | np.generic | int | float):
         return np.array(output)
-    raise TypeError(f"a tensor or an array must be returned, not {type(output).__name__}")
+    raise NoArray(type(output).__name__)
 
 
 # ------------------------------------------------------------------------------------------------------------- travel

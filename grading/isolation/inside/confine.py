@@ -46,7 +46,7 @@ class _Libc:
 
         def checked(*arguments):
             result = function(*(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments))
-            if result == -1:
+            if result & 0xFFFFFFFF == 0xFFFFFFFF:  # -1, of an int too: its upper half is not defined
                 number = ctypes.get_errno()
                 raise OSError(number, f"{name}: {os.strerror(number)}")
             return result
@@ -160,7 +160,7 @@ def drop_rights(user: int | None) -> None:
 # -------------------------------------------------------------------------------------------------------------- files
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every processor
-READ_FILE, READ_DIR = 1 << 2, 1 << 3
+WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 14
 
 
 class _Ruleset(ctypes.Structure):
@@ -181,11 +181,11 @@ def landlock_version() -> int:
         return 0
 
 
-def read_only(paths: Iterable[str], listed: Iterable[str] = ()) -> None:
-    """Forbid all files but reading these paths and what lies beneath; nothing can be written anywhere.
+def read_only(paths: Iterable[str], listed: Iterable[str] = (), written: Iterable[str] = ()) -> None:
+    """Forbid all files but reading these paths and what lies beneath; nothing else can be written anywhere.
 
-    listed: folders of which the names may be seen, not the contents. Newer kernels also forbid TCP (since version 4)
-    and signals to processes outside (since 6). Needs `no_new_rights` before.
+    listed: folders of which the names may be seen, not the contents. written: files such as /dev/null. Newer kernels
+    also forbid TCP (since version 4) and signals to processes outside (since 6). Needs `no_new_rights` before.
     """
     version = landlock_version()
     files = (1 << 13) - 1  # all of version 1
@@ -194,9 +194,11 @@ def read_only(paths: Iterable[str], listed: Iterable[str] = ()) -> None:
     rules = _Ruleset(files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = libc.syscall(CREATE_RULESET, ctypes.byref(rules), size, 0)
-    for path, rights in [*((p, READ_FILE | READ_DIR) for p in paths), *((p, READ_DIR) for p in listed)]:
+    wanted = [(p, READ_FILE | READ_DIR) for p in paths] + [(p, READ_DIR) for p in listed]
+    wanted += [(p, (READ_FILE | WRITE_FILE | TRUNCATE) & files) for p in written]
+    for path, rights in wanted:
         parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rights &= -1 if os.path.isdir(path) else READ_FILE
+        rights &= -1 if os.path.isdir(path) else READ_FILE | WRITE_FILE | TRUNCATE
         libc.syscall(ADD_RULE, ruleset, 1, ctypes.byref(_PathBeneath(rights, parent)), 0)
         os.close(parent)
     libc.syscall(RESTRICT_SELF, ruleset, 0)
@@ -205,72 +207,11 @@ def read_only(paths: Iterable[str], listed: Iterable[str] = ()) -> None:
 
 # ------------------------------------------------------------------------------------------------------- system calls
 
-FORBIDDEN = """
-    execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp
-    pidfd_open pidfd_getfd pidfd_send_signal
-    unshare setns mount umount umount2 pivot_root chroot open_tree open_tree_attr move_mount fsopen fsconfig fsmount
-    fspick mount_setattr statmount listmount
-    socket socketpair connect bind listen accept accept4 sendmsg sendmmsg recvmsg recvmmsg
-    keyctl add_key request_key bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
-    open_by_handle_at name_to_handle_at fanotify_init inotify_init inotify_init1 memfd_create memfd_secret
-    shmget shmat shmctl semget semop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
-    init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff syslog acct quotactl
-    quotactl_fd settimeofday clock_settime clock_adjtime adjtimex stime personality iopl ioperm modify_ldt
-    vhangup lookup_dcookie nfsservctl uselib ustat vm86 vm86old move_pages migrate_pages mbind set_mempolicy
-    set_mempolicy_home_node setpriority ioprio_set sched_setscheduler sched_setattr sched_setparam
-    mknod mknodat setxattr lsetxattr fsetxattr sethostname setdomainname
-"""
-SHARED = """  kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo
-    creat mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat truncate
-    chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat futimesat
-"""
-# F_SETOWN, F_SETSIG, F_SETOWN_EX; FIOSETOWN, SIOCSPGRP: the kernel sends any signal to any process for a pipe's owner
-SIGNALLING = {"fcntl": (8, 10, 15), "ioctl": (0x8901, 0x8902)}
-CLONE_THREAD = 0x10000
-
-
-def system_call_filter(shared: bool) -> bytes:
-    """Return the filter as a program for the kernel; made outside, so that the sandbox needs no libseccomp.
-
-    shared: the process sees the processes and folders of the machine, so signals and writing are forbidden as well.
-    Raises ImportError or RuntimeError where libseccomp is missing.
-    """
-    import tempfile
-
-    import pyseccomp as sec  # late: it looks for the library by running the linker
-
-    program = sec.SyscallFilter(sec.ALLOW)
-    refuse = sec.ERRNO(1)  # EPERM
-    native = sec.Arch.NATIVE
-
-    def forbid(name: str, *when, action: int = refuse) -> None:
-        if sec.resolve_syscall(native, name) != -1:  # not known on this processor or to this library
-            program.add_rule(action, name, *when)
-
-    for name in (FORBIDDEN + SHARED if shared else FORBIDDEN).split():
-        forbid(name)
-    forbid("clone", sec.Arg(0, sec.MASKED_EQ, CLONE_THREAD, 0))  # threads yes, processes no
-    forbid("clone3", action=sec.ERRNO(38))  # ENOSYS: its flags lie in memory; libc then takes clone
-    for name in ("prlimit64", "sched_setaffinity"):  # of others
-        forbid(name, sec.Arg(0, sec.NE, 0))
-    for name, commands in SIGNALLING.items():
-        for command in commands:
-            forbid(name, sec.Arg(1, sec.MASKED_EQ, 0xFFFFFFFF, command))
-    if shared:
-        forbid("openat2", action=sec.ERRNO(38))
-        for bit in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC):
-            forbid("open", sec.Arg(1, sec.MASKED_EQ, bit, bit))
-            forbid("openat", sec.Arg(2, sec.MASKED_EQ, bit, bit))
-    with tempfile.TemporaryFile() as file:
-        program.export_bpf(file)
-        file.seek(0)
-        return file.read()
-
 
 class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 
 
 def filter_system_calls(program: bytes) -> None:
-    """Load what `system_call_filter` made; needs `no_new_rights` before."""
+    """Load the program of ../system_calls.py; needs `no_new_rights` before."""
     libc.prctl(SET_SECCOMP, 2, ctypes.byref(_Program(len(program) // 8, program)), 0, 0)

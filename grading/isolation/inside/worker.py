@@ -29,7 +29,7 @@ from fcntl import F_DUPFD, fcntl
 from typing import NoReturn
 
 from . import confine
-from .calls import answers_to, from_frame, to_frame, to_npy, unpack_calls
+from .calls import NoArray, answers_to, from_frame, to_frame, to_npy, unpack_calls
 from .huge_pages import use_huge_pages
 
 # what students' functions use, so that no exercise waits for it; more can be imported, if it is in the sandbox
@@ -75,8 +75,12 @@ def main(descriptor: int) -> None:
     connection = socket.socket(fileno=descriptor)
     settings, (program,) = from_frame(receive(connection))
     if settings["tier"] == "process":
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = sys.path[0]  # the kit's own folder, which goes with the sandbox
+        for name in ("TORCHINDUCTOR_CACHE_DIR", "MPLCONFIGDIR"):
+            os.environ[name] = sys.path[0]  # the kit's own folder, which goes with the sandbox
     load()
+    if settings["tier"] == "process":
+        with suppress(ImportError):
+            importlib.import_module("matplotlib.pyplot")  # it wants a folder that a student must not have
     torch.set_num_threads(1)
     _first_times()
     if settings["tier"] != "none":
@@ -257,7 +261,7 @@ def _clear_out(user: int) -> None:
 
 def _as_student(monitor: Monitor, request: bytes, reply: int, output: int, state: int) -> NoReturn:
     try:
-        _descriptors(reply, output, state)
+        _descriptors(reply, output, state, monitor.settings["group"])
         try:
             _confine(monitor)
         except BaseException as error:
@@ -278,13 +282,17 @@ def _as_student(monitor: Monitor, request: bytes, reply: int, output: int, state
 _exit, _write = os._exit, os.write  # a student may have changed them by then
 
 
-def _descriptors(reply: int, output: int, state: int) -> None:
-    """Leave open: 0 nothing to read, 1 and 2 the output, 3 the reply, 4 until all rights are gone."""
+GROUP = 5
+
+
+def _descriptors(reply: int, output: int, state: int, group: int | None) -> None:
+    """Leave open: 0 nothing to read, 1 and 2 the output, 3 the reply, 4 and GROUP until all rights are gone."""
     null = os.open(os.devnull, os.O_RDWR)
-    high = [fcntl(fd, F_DUPFD, 100) for fd in (null, output, output, reply, state)]
+    kept = (null, output, output, reply, state, *([] if group is None else [group]))
+    high = [fcntl(fd, F_DUPFD, 100) for fd in kept]
     for fd, copy in enumerate(high):
         os.dup2(copy, fd)
-    os.closerange(5, 2**16)
+    os.closerange(len(kept), 2**16)
     for fd, name in ((1, "stdout"), (2, "stderr")):
         text = io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
         setattr(sys, name, text)
@@ -295,6 +303,9 @@ def _confine(monitor: Monitor) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    if settings["group"] is not None:
+        os.write(GROUP, b"0")  # this process enters its group, which limits the memory
+        os.close(GROUP)
     # the monitor and the template count, too, where they have the same user
     processes = monitor.limits.processes + 8 if tier == "bubblewrap" or monitor.user else None
     confine.limit(monitor.limits, settings["base"], processes)
@@ -302,7 +313,7 @@ def _confine(monitor: Monitor) -> None:
         return
     confine.no_new_rights()
     if settings["readable"]:
-        confine.read_only(settings["readable"], settings["listed"])
+        confine.read_only(settings["readable"], settings["listed"], settings["written"])
     confine.drop_rights(monitor.user)
     confine.hide_memory()
     if monitor.program:
@@ -337,16 +348,16 @@ def _described(error: BaseException) -> dict:
     """Return what happened as plain data; the object itself may misbehave in any way."""
     kind = type(error)
     line, text = _own_line(error)
-    row = {"status": "failed", "kind": "raised", "error": kind.__name__, "message": _message(error)}
-    row |= {"line": line, "text": text}
-    if issubclass(kind, SyntaxError) and error.filename == FILE:
-        lineno = error.lineno or 0
-        row |= {"kind": "syntax", "line": lineno, "message": error.msg, "text": linecache.getline(FILE, lineno)}
+    row = {"status": "failed", "kind": "raised", "error": kind.__name__, "line": line}
+    if issubclass(kind, SyntaxError) and error.filename in (FILE, None):  # None: null bytes
+        row |= {"kind": "syntax", "line": error.lineno or 0, "message": error.msg}
+    elif kind is NoArray and not line:
+        row |= {"kind": "answer", "error": error.args[0]}
     elif issubclass(kind, NotImplementedError) and "NotImplementedError" in text:  # not one of torch's
         row |= {"status": "not_attempted", "kind": "stub"}
     elif issubclass(kind, ModuleNotFoundError):
         row |= {"kind": "module", "module": error.name}
-    elif issubclass(kind, MemoryError) or "can't allocate memory" in row["message"]:  # the latter is torch's
+    elif issubclass(kind, MemoryError) or "can't allocate memory" in _message(error):  # the latter is torch's
         row |= {"status": "out_of_memory"}
     elif not issubclass(kind, Exception):
         row |= {"status": "crashed", "kind": "ended"}

@@ -19,13 +19,13 @@ from ...studies.evaluation.evaluator import EvaluationPlan, Evaluator
 from ...studies.evaluation.jobs import evaluate_all
 from ...studies.evaluation.methods import chosen, method_names
 from ...studies.evaluation.report import EvaluationReport
-from ..options import add
+from ..options import add, add_model, model_of
 
 TWINS = {"foodnet-synthetic": "foodnet-permuted"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add(parser, "--model", default="foodnet-synthetic")
+    add_model(parser, default="foodnet-synthetic")
     add(parser, "--data", default="synthetic", help="synthetic, a food-11 folder (its validation photos) or a folder "
         "of photos")  # fmt: skip
     add(parser, "--method", "--methods", default="all", help="names with commas between them, or all")
@@ -39,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, "--size", help="side of the pictures in pixels; smaller is faster, where the network takes any size "
         "(default: the model's own)")  # fmt: skip
     add(parser, "--seed")
-    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -47,8 +46,8 @@ def run(options: argparse.Namespace) -> None:
     scores = chosen("`scores`", options.scores, list(SCORES))
     out = Path(options.out)
     twin = options.twin or TWINS.get(options.model)
-    asked = {name: getattr(options, name) for name in ("model", "data", "lcam", "size", "seed", "device")}
-    plan = EvaluationPlan(methods=methods, scores=scores, out=out, twin=twin, **asked)
+    asked = {name: getattr(options, name) for name in ("model", "data", "lcam", "size", "seed")}
+    plan = EvaluationPlan(methods=methods, scores=scores, out=out, twin=twin, **asked, **model_of(options))
     evaluator = Evaluator(plan)
     evaluator.store.begin(evaluator.recipe())
     evaluator.store.tidy()

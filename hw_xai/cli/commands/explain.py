@@ -22,13 +22,13 @@ from ...studies.pictures import (
 )
 from ...vision.food11.layout import find_photos
 from ...vision.food11.reading import read_photo
-from ..options import add
+from ..options import add, add_model, model_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
     add(parser, "--method", default="saliency,smooth_grad,integrated_gradients,lime")
-    add(parser, "--model", default="foodnet-photos")
+    add_model(parser, default="foodnet-photos")
     add(parser, "--target")
     add(parser, "--out", default="explained")
     add(parser, "--layer", help="layer for the methods that look at one (default: the last convolution)")
@@ -38,12 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, "--noise-level")
     add(parser, "--batch-size")
     add(parser, "--seed")
-    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
     methods = chosen_methods(options.method)
-    loaded = load_model(options.model, device=options.device)
+    loaded = load_model(options.model, **model_of(options))
     target = None if options.target is None else loaded.target(options.target)
     if options.layer is not None:
         check_layer(loaded, options.layer)

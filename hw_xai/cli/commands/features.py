@@ -35,7 +35,7 @@ from ...show.pages.activation.page import Channel, Example, LayerPlane, Photo, w
 from ...studies.pictures import true_class
 from ...vision.food11.layout import find_photos
 from ...vision.food11.reading import read_photo
-from ..options import add
+from ..options import add, add_model, model_of
 
 PROJECTIONS = ("pca", "tsne", "umap")
 N_CHANNELS = 6  # shown unless --channel names others
@@ -47,7 +47,7 @@ THUMBNAIL, MAP_SIDE = 72, 96  # pixels
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
-    add(parser, "--model", default="foodnet-photos")
+    add_model(parser, default="foodnet-photos")
     add(parser, "--layer", help="see `hw-xai layers` (default: the last convolution)")
     parser.add_argument("--channel", help=f"such as 3,17 (default: the {N_CHANNELS} that the first photo excites most)")
     add(parser, "--n-steps", default=128, help="steps to each picture from noise")
@@ -55,11 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, "--batch-size", default=16, help="photos in one call of the model")
     add(parser, "--seed")
     add(parser, "--out", default="features")
-    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    loaded = load_model(options.model, device=options.device)
+    loaded = load_model(options.model, **model_of(options))
     model = loaded.module
     photos = Photos(find_photos(options.paths), loaded)
     inputs = photos.first()[None]

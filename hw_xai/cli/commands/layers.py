@@ -9,17 +9,16 @@ from torch import Tensor, nn
 from ...explain import block_layers, last_convolution, layer_shapes, mean_activations
 from ...models import load_model
 from ...vision.food11.reading import read_photo
-from ..options import add
+from ..options import add_model, model_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add(parser, "--model", default="foodnet-photos")
+    add_model(parser, default="foodnet-photos")
     parser.add_argument("--input", metavar="PATH", help="a photo: also say which channel of each layer it excites most")
-    add(parser, "--device")
 
 
 def run(options: argparse.Namespace) -> None:
-    loaded = load_model(options.model, device=options.device)
+    loaded = load_model(options.model, **model_of(options))
     model = loaded.module
     inputs = torch.zeros(1, 3, loaded.size, loaded.size, device=loaded.device)
     if options.input:

@@ -1,16 +1,18 @@
-"""Train a food-11 network; the same command resumes an interrupted run.
+"""Train a network on food-11 or on class folders of your own; the same command resumes an interrupted run.
 
 Several processes or GPUs: `accelerate launch -m hw_xai.cli train …`.
 """
 
 import argparse
+import sys
 
 import torch
 from accelerate import PartialState
 
 from ...training.recipe import Recipe
 from ...vision.dishes.synthetic import SyntheticFood11
-from ...vision.food11.layout import Food11
+from ...vision.folders import TrainingData, open_training_data
+from ...vision.food11.layout import CLASSES
 from ...vision.train import train
 from ..options import add, add_recipe, recipe_of
 
@@ -34,9 +36,10 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add(parser, "--data", required=True)
+    add(parser, "--data", required=True, help='a folder with a folder of photos for each class, food-11, or '
+        '"synthetic" for the drawn dishes')  # fmt: skip
     add(parser, "--out", required=True, help="folder of the run: checkpoints, log, pictures")
-    add(parser, "--images", "--synthetic-images", default=11_000, help="training images drawn for synthetic")
+    add(parser, "--images", "--synthetic-images", help="how many training images to take or draw (all, or 11,000)")
     add(parser, "--workers")
     add(parser, "--threads")
     parser.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
@@ -47,8 +50,9 @@ def run(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = recipe_of(options, Recipe)
-    training, validation = _splits(options)
-    report = train(recipe, training, validation, options.out, workers=options.workers, tensorboard=options.tensorboard)
+    data = _data(options)
+    settings = {"workers": options.workers, "tensorboard": options.tensorboard, "classes": data.classes}
+    report = train(recipe, data.training, data.validation, options.out, **settings)
     if not PartialState().is_main_process:
         return
     width = max(map(len, report["per_class"]))
@@ -58,8 +62,11 @@ def run(options: argparse.Namespace) -> None:
     print(f"weights: {options.out}/best.safetensors")
 
 
-def _splits(options: argparse.Namespace) -> tuple:
+def _data(options: argparse.Namespace) -> TrainingData:
     if options.data == "synthetic":
         # the two seeds share no picture
-        return SyntheticFood11(options.images, seed=0), SyntheticFood11(1_100, seed=1)
-    return Food11(options.data, "training"), Food11(options.data, "validation")
+        training, validation = SyntheticFood11(options.images or 11_000, seed=0), SyntheticFood11(1_100, seed=1)
+        return TrainingData(training, validation, CLASSES, "drawn")
+    data = open_training_data(options.data, images=options.images, seed=options.seed)
+    print(f"classes: {data.note}: {', '.join(data.classes)}", file=sys.stderr)
+    return data

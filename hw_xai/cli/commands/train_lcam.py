@@ -12,7 +12,7 @@ from ...vision.dishes.synthetic import SyntheticFood11
 from ...vision.food11.layout import Food11, split_folders
 from ...vision.lcam import train
 from ...vision.preprocess import preprocessing
-from ..options import add, add_recipe, recipe_of
+from ..options import add, add_model, add_recipe, model_of, recipe_of
 
 _HELP = {
     "variant": "what the attention lies on while it is trained: fm, the layer's maps, or img, the image",
@@ -25,13 +25,12 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add(parser, "--model", required=True)
+    add_model(parser, required=True)
     add(parser, "--data", required=True)
     add(parser, "--out", required=True, help="folder of the run: checkpoint and lcam.safetensors")
     add(parser, "--images", help="how many images to take or draw, by the seed (all, or 2,200)")
     add(parser, "--workers")
     add(parser, "--threads")
-    add(parser, "--device")
     add_recipe(parser, LcamRecipe, _HELP)
 
 
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = recipe_of(options, LcamRecipe)
-    loaded = load_model(options.model, device=options.device)
+    loaded = load_model(options.model, **model_of(options))
     model = loaded.module.to(memory_format=torch.channels_last)
     train(model, _images(options, loaded.size), recipe, options.out, workers=options.workers)
     file = f"{options.out}/lcam.safetensors"

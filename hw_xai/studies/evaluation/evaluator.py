@@ -22,7 +22,7 @@ from ...explain import METHODS, superpixels
 from ...models import load_model
 from ...training.run import seed_of
 from ...vision import lcam
-from ..pictures import Picture, counted, trained_lcam
+from ..pictures import Picture, counted, told, trained_lcam
 from .inputs import open_pictures
 from .methods import ADDS_UP, BASELINES, BY_SIZE, SEGMENTS, options_of
 from .store import Store
@@ -45,6 +45,9 @@ class EvaluationPlan:
     size: int | None = None  # side of the pictures, None for the model's own
     seed: int = 0
     device: str = "auto"
+    weights: str | None = None
+    classes: str | None = None
+    normalize: str = "own"
 
 
 class Evaluator:
@@ -52,11 +55,19 @@ class Evaluator:
 
     def __init__(self, plan: EvaluationPlan):
         self.plan, self.store = plan, Store(plan.out)
-        self.loaded = load_model(plan.model, device=plan.device, size=plan.size)
+        own = {"weights": plan.weights, "classes": plan.classes, "normalize": plan.normalize}
+        self.loaded = load_model(plan.model, device=plan.device, size=plan.size, **own)
         self.model, self.size = self.loaded.model, self.loaded.size
         self.pictures = open_pictures(plan.data, self.size)
-        self.twin = load_model(plan.twin, device=plan.device, size=self.size).model if plan.twin else None
+        self.twin = self._twin(plan.twin) if plan.twin else None
         self.explainers = {name: self._explainer(name) for name in plan.methods if name != "mask"}
+
+    def _twin(self, name: str) -> Model:
+        twin = load_model(name, device=self.plan.device, size=self.size)
+        n_classes = len(self.loaded.classes)
+        if len(twin.classes) != n_classes:
+            raise UserError(f"`twin` must tell the {n_classes} classes of the model apart, got {len(twin.classes)}")
+        return twin.model
 
     def recipe(self) -> dict[str, object]:
         """Return all that decides the numbers, as JSON."""
@@ -101,8 +112,9 @@ class Evaluator:
             record = {"method": name, "image": image, **known}
             try:
                 self.store.write(record | self._judged(name, place, picture, inputs, target))
-            except ValueError as error:  # a method that cannot explain this model, or a map that cannot be judged
-                self.store.write(record | {"error": str(error)})
+            except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+                # a method that cannot explain this model, a map that cannot be judged, or a network that breaks inside
+                self.store.write(record | {"error": told(error)})
             yield name
 
     def _judged(self, name: str, place: int, picture: Picture, inputs: Tensor, target: Tensor) -> dict[str, object]:
@@ -175,4 +187,6 @@ class Evaluator:
         for image in self.pictures.order[:N_CALIBRATION]:
             with suppress(UserError):  # an unreadable photo has a record that says so
                 found.append(self._inputs(self.pictures.get(image)))
+        if not found:
+            raise UserError("`data` must hold photos that can be read, but of the first ones none can")
         return torch.cat(found)

@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...errors import UserError
 from ...files import atomic
 
-Record = dict[str, object]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from torch.utils.data import Dataset
+
 from ...errors import UserError, nearest
 from .reading import read_photo
 
@@ -18,7 +20,7 @@ CLASSES = (
 UNKNOWN = -1  # the target of a photo whose class nobody wrote down
 
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
 SPLITS = {
@@ -97,6 +99,17 @@ def photos_below(folder: Path, without: tuple[str, ...] = ()) -> list[Path]:
     return sorted(found, key=_in_number_order)
 
 
+def photos_in(folder: Path) -> list[Path]:
+    """Return the photos that lie directly in a folder, in number order."""
+    return sorted((path for path in folder.iterdir() if _is_photo(path)), key=_in_number_order)
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Return the subfolders that hold photos, each a class, by name; what is unlabeled is none."""
+    found = [sub for sub in _subfolders(folder) if sub.name.lower() != "unlabeled" and photos_below(sub)]
+    return class_folders(found[0]) if [sub.name.lower() for sub in found] == ["labeled"] else found
+
+
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not _ignored(path.name))
 
@@ -139,7 +152,7 @@ def labelled_photos(split: str, folder: Path) -> list[tuple[Path, int]]:
     return list(zip(paths, targets, strict=True))
 
 
-class Food11:
+class Food11(Dataset):
     """A food-11 split as a dataset of (PIL RGB image or what `transform` makes of it, target); target -1 is unknown.
 
     `root` is the food-11 folder or one above it; `split` is training, validation, testing (or an alias of theirs:

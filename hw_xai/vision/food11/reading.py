@@ -4,6 +4,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,9 @@ def decode_photo(path: Path) -> tuple[Image.Image, str]:
     """Return the RGB image and the mode it was stored in; the caller holds quiet_pillow, once for many threads."""
     if not path.is_file():
         raise UserError(f'"{path}" must be a photo, but there is no such file: check the path')
+    iphones = path.suffix.lower() in (".heic", ".heif")
+    if iphones and not _reads_heif():
+        raise UserError(f"\"{path}\" is in the format of iPhones: pip install 'hw-xai[heic]', or convert it to JPEG")
     try:
         with path.open("rb") as file, Image.open(file) as image:
             image.load()
@@ -52,6 +56,17 @@ def decode_photo(path: Path) -> tuple[Image.Image, str]:
     except Exception as error:  # each of Pillow's decoders breaks in its own way: OSError, SyntaxError, struct.error
         raise UserError(f'"{path}" must be a whole image, but it is damaged or cut off ({error}): '
                         "get it again") from None  # fmt: skip
+
+
+@cache
+def _reads_heif() -> bool:
+    """Tell whether Pillow reads HEIC, and let it."""
+    try:
+        from pillow_heif import register_heif_opener  # late: an extra
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from grading.homework.cells import Options, plain_cell
-from grading.homework.release import masters, release
+from grading.homework.release.cells import Options, plain_cell
+from grading.homework.release.notebooks import masters, release
 
 HOMEWORK = {"occlusion": "total / count", "saliency": "slope.abs()", "grad_cam": ".relu()"}  # the part that is left out
 MISTAKES = {"occlusion": "total", "saliency": "slope", "grad_cam": ""}  # to make it wrong

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from grading.cli import main
-from grading.homework import release
+from grading.homework.release import notebooks as release
 
 MASTER = """# %% [markdown] lang="en"
 # Slopes

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import Saliency
+from tqdm import tqdm
 
 from grading.homework.check import check
 from grading.homework.misconceptions import MISCONCEPTIONS
@@ -204,10 +205,49 @@ def imported_inside(model, inputs, target):
 
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 @pytest.mark.parametrize("function", [with_a_library, with_its_class, in_a_lambda, imported_inside])
-def test_a_library_that_the_grader_has_not_is_a_note(function):
+def test_what_the_grader_cannot_run_is_not_accepted(function):
     found = check("saliency", function, language="en")
+    assert not found.passed
+    assert "right, but the grader has no captum" in repr(found)
+
+
+def with_a_progress_bar(a, b):
+    return right(a, b) if list(tqdm([1], disable=True)) else None
+
+
+def by_a_helper(a, b):
+    return with_a_progress_bar(a, b)
+
+
+def by_opencv(a, b):
+    import cv2
+
+    assert cv2.__name__
+    return right(a, b)
+
+
+def by_scipy(a, b):
+    from scipy.spatial import distance
+
+    return torch.from_numpy(distance.cdist(a.numpy(), b.numpy())).float()
+
+
+@pytest.mark.parametrize(
+    ("function", "missing"),
+    [(with_a_progress_bar, "tqdm"), (by_a_helper, "tqdm"), (by_opencv, "cv2"), (by_scipy, "")],
+)
+def test_a_library_that_is_not_in_the_sandbox_is_named(function, missing):
+    found = check("euclidean_distance", function, language="en")
+    assert found.passed == (not missing)
+    assert not missing or f"the grader has no {missing}" in repr(found)
+
+
+def test_a_function_of_the_library_may_be_looked_at():
+    from hw_xai import explain
+
+    found = check("saliency", explain.saliency, language="en")
     assert found.passed
-    assert "the grader has no captum" in repr(found)
+    assert "the grader has no hw_xai" in repr(found)
 
 
 @pytest.mark.parametrize(

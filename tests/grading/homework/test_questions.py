@@ -79,7 +79,7 @@ def test_a_single_choice_is_not_shared():
 
 
 @pytest.mark.parametrize(
-    "answer", [None, 3, {"A": 1}, [1, 2], ["A", None], "Z", "A" * 1000, b"A", "ＡＢ", True, " ", ",", float("nan")]
+    "answer", [None, 3, {"A": 1}, [1, 2], ["A", None], "Z", "A" * 1000, b"A", "甲", True, " ", ",", float("nan")]
 )
 def test_a_malformed_answer_gets_a_sentence(answer: object):
     found = complaints({**answers_for(KEY), "Q2": answer})
@@ -97,3 +97,18 @@ def test_answers_that_are_no_dict_get_a_sentence_each(answers: object):
 
 def test_two_letters_are_no_single_choice():
     assert list(complaints({**answers_for(KEY), "Q1": "AB"})) == ["Q1"]
+
+
+@pytest.mark.parametrize(
+    "written", ["AC", "a, c", "A，C", "A、C", "ＡＣ", ["A", "C"], ("C", "A"), "A;C", "A / C", "[A][C]", "ａ　ｃ"]
+)
+def test_an_answer_is_read_whatever_keyboard_wrote_it(written):
+    question = next(q for q in load_questions().values() if q.multiple)
+    name = question.name
+    assert marked({name: written})[name] == tuple(sorted(chosen(question, "AC")))
+
+
+@pytest.mark.parametrize("written", ["A and C", "A或C", "AZ", "1"])
+def test_other_signs_are_told_and_not_guessed(written):
+    name = next(q.name for q in load_questions().values() if q.multiple)
+    assert "can be chosen" in complaints({name: written})[name].en

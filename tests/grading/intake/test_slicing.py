@@ -159,7 +159,9 @@ def test_imports_are_taken_one_by_one_and_stars_where_a_name_is_open():
     assert lines("import a, b as g", "from c import *", "def f(): return g") == ["import b as g", "def f(): return g"]
     assert lines("import a, b", "from c import *", "def f(): return g")[0] == "from c import *"
     assert lines("def f(): return a.b.c()", "import a.b\nimport a.d")[-2:] == ["import a.b", "import a.d"]
-    assert lines("x = 1\nfrom __future__ import annotations\ndef f(): pass")[0] == "from __future__ import annotations"
+    assert (
+        lines("x = 1\nfrom __future__ import annotations\ndef f(): return x")[0] == "from __future__ import annotations"
+    )
 
 
 def test_statements_on_one_line_and_comments():
@@ -247,3 +249,24 @@ def test_what_a_script_does_for_itself_is_left_out_unless_nothing_else_defines_i
     guard = 'if __name__ == "__main__":\n    n = int(input())\n    def g(x): return x'
     assert lines("n = 5", guard, "def f(x):\n    return x + n") == ["n = 5", "def f(x):", "    return x + n"]
     assert lines(guard, F) == [*guard.splitlines(), *F.splitlines()]
+
+
+@pytest.mark.parametrize("module", ["hw_xai.explain", "hw_xai.show", "captum.attr"])
+def test_a_star_of_a_library_that_is_not_there_defines_no_builtin(module):
+    """One such line at the end of a notebook made every exercise that uses `range` import what the grader has not."""
+    source = "def f(n):\n    return [i for i in range(n)]\n"
+    assert "import" not in sliced(source, f"from {module} import *")
+
+
+def test_a_star_that_can_mean_the_name_is_taken():
+    source = "from math import *\nfrom hw_xai.explain import *\ndef f(n):\n    return sqrt(n)\n"
+    assert "from math import *" in sliced(source)
+    assert "hw_xai" not in sliced(source)
+    alone = "from hw_xai.explain import *\ndef f(model, inputs):\n    return gradient(model, inputs)\n"
+    assert "from hw_xai.explain import *" in sliced(alone)  # and the grader says that it is not there
+
+
+@pytest.mark.parametrize("body", ["pass", "...", '"""What to do."""\n    pass', "raise NotImplementedError"])
+def test_an_empty_function_is_a_stub(body):
+    (statement,) = statements_of(f"def f(x):\n    {body}\n")
+    assert statement.kind == "stub"

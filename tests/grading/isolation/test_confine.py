@@ -1,6 +1,8 @@
 """What a process forbids itself holds: each wall alone, tried in a process of its own."""
 
+import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grading.isolation.inside import confine
+from grading.isolation.system_calls import ALLOWED, LOOKED_AT, MACHINES, OWN, rows, system_call_filter
 
 ROOT = Path(confine.__file__).parents[3]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -54,20 +57,73 @@ def test_landlock_leaves_what_is_named(tmp_path):
         ("__import__('fcntl').fcntl(1, 3)", False),
         ("t = __import__('threading').Thread(target=print, args=('',)); t.start(); t.join()", False),
         ("open(os.devnull).read()", False),
+        # what a list of forbidden calls let through
+        ("confine.libc.prctl(4, 1, 0, 0, 0)", True),  # PR_SET_DUMPABLE
+        ("confine.libc.syscall(206, 1, bytes(8))", True),  # io_setup, of which a machine has so many
+        ("confine.libc.syscall(278, 1, 0, 0, 0)", True),  # vmsplice
+        ("__import__('fcntl').ioctl(1, 0x40086602, bytes(8))", True),  # FS_IOC_SETFLAGS
+        ("__import__('fcntl').fcntl(1, 1031, 2**20)", True),  # F_SETPIPE_SZ
+        ("__import__('fcntl').flock(0, 2)", True),
+        ("os.setxattr('/tmp', 'user.x', b'')", True),
+        ("os.removexattr('/tmp', 'user.x')", True),
+        ("confine.libc.syscall(202, bytes(8), 1, 1, 0, 0, 0)", True),  # FUTEX_WAKE that others could feel
+        ("confine.libc.syscall(202, bytes(8), 129, 1, 0, 0, 0)", False),  # a private one
+        ("confine.libc.syscall(0x40000000 + 57)", True),  # fork of x32
+        ("os.sched_setaffinity(os.getppid(), [0])", True),
     ],
 )
 def test_the_filter_refuses_what_no_function_on_arrays_needs(statement, refused, shared):
-    program = pytest.importorskip("pyseccomp") and confine.system_call_filter(shared)
+    program = system_call_filter(shared)
     walls = f"confine.no_new_rights()\nconfine.filter_system_calls({program!r})"
     assert outcome(walls + tried(statement)) == ("PermissionError" if refused else "done")
 
 
 def test_a_shared_machine_cannot_be_written_or_signalled(tmp_path):
-    program = pytest.importorskip("pyseccomp") and confine.system_call_filter(True)
+    program = system_call_filter(True)
     walls = f"confine.no_new_rights()\nconfine.filter_system_calls({program!r})"
     for statement in (f"open('{tmp_path}/x', 'w')", f"os.mkdir('{tmp_path}/x')", "os.kill(os.getppid(), 0)"):
         assert outcome(walls + tried(statement)) == "PermissionError"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [424, 435, 437, 463, 464, 465, 467, 999, 2**29])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_call_that_is_too_new_to_be_known_does_not_exist(number, shared):
+    """463 sets extended attributes, 464 removes them; the rest is not there yet."""
+    walls = f"confine.no_new_rights()\nconfine.filter_system_calls({system_call_filter(shared)!r})\n"
+    said = outcome(walls + f"try: confine.libc.syscall({number}, 0, 0, 0, 0, 0)\nexcept OSError as e: print(e.errno)")
+    assert said == str(errno.ENOSYS)
+
+
+def test_every_call_that_is_not_named_is_refused():
+    """Each number there is, on an address that cannot be read: an allowed one says so, or does nothing."""
+    allowed = {int(row[1]) for row in rows() if row[1] != "-"}
+    walls = f"confine.no_new_rights()\nconfine.filter_system_calls({system_call_filter(False)!r})\n"
+    said = outcome(
+        walls
+        + f"for n in range(463):\n  if n not in {allowed!r}:\n    try: confine.libc.syscall(n, -1, -1, -1, -1, -1)\n"
+        + "    except OSError as error: n = '' if error.errno in (1, 38) else n\n    n != '' and print(n)"
+    )
+    assert said == ""
+
+
+def test_the_lists_are_those_of_the_headers():
+    header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    generic = Path("/usr/include/asm-generic/unistd.h")
+    if not header.exists() or not generic.exists():
+        pytest.skip("no headers of the kernel here")
+    for path, column in ((header, 1), (generic, 2)):
+        found = re.findall(r"#define __NR(?:3264)?_?(\w+) (\d+)", path.read_text())
+        known = {"newfstatat" if name == "fstatat" else name: number for name, number in found}
+        for row in rows():
+            assert row[column] == known.get(row[0], "-"), row
+
+
+def test_each_call_is_named_once_and_a_strange_processor_has_none():
+    assert len({row[0] for row in rows()}) == len(rows()) == sum(len(rows(t)) for t in (ALLOWED, OWN, LOOKED_AT))
+    assert all(len(system_call_filter(shared, machine=machine)) % 8 == 0 for machine in MACHINES for shared in (0, 1))
+    with pytest.raises(NotImplementedError, match="riscv64"):
+        system_call_filter(True, machine="riscv64")
 
 
 def test_no_capability_is_left():

@@ -148,13 +148,13 @@ def test_the_gradebooks(tmp_path):
     assert [row[:4] for row in rows_of(tmp_path / "gradebook_canvas.csv")[2:]] == [
         ["王小明", "1701", "", ""], ["王 小明", "1702", "b01", "b01"], ["李大華", "1703", "b03", "b03"],
     ]  # fmt: skip
-    emails = [row[:2] for row in rows_of(tmp_path / "gradebook_moodle.csv")[1:]]
+    emails = [row[:2] for row in rows_of(tmp_path / "gradebook_moodle.csv", "utf-8-sig")[1:]]
     assert emails == [["1701", ""], ["b01", "wang@x.tw"], ["b03", ""]]
     assert "王 小明" in (tmp_path / "students/b01/feedback.html").read_text(encoding="utf-8")
 
     write_reports([BEN, ANN], tmp_path, COURSE)
 
-    head, ann = rows_of(tmp_path / "gradebook_moodle.csv")  # Ben is not graded to the end
+    head, ann = rows_of(tmp_path / "gradebook_moodle.csv", "utf-8-sig")  # Ben is not graded to the end
     assert head == ["idnumber", "email", "grade", "feedback"]
     assert ann[:3] == ["b01", "", "2.3"]
     assert "grad_cam: 0/3, not right yet / 尚未正確: the ReLU is missing" in ann[3]

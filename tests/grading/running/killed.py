@@ -29,7 +29,7 @@ CLASS = [Found(f"b{i:03}") for i in range(200)]
 class Examiner:
     """Takes a little while for each."""
 
-    def exercises(self, sources):
+    def exercises(self, sources, names, seeds):
         time.sleep(0.02)
         return (Graded("saliency", "passed", 2, 2, Text(f"right, {sources['saliency']}", "正確")),)
 

@@ -47,7 +47,7 @@ class Examiner:
         type(self).made += 1
         self.error, self.at = error, at
 
-    def exercises(self, sources):
+    def exercises(self, sources, names, seeds):
         student = sources["saliency"]
         if student == self.at:
             raise self.error
@@ -108,6 +108,8 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(tmp_path):
     run(tmp_path, CLASS[1:], course=replace(COURSE, title="shown only"))
     assert Examiner.graded["b01"] == 1
     run(tmp_path, CLASS[1:], course=replace(COURSE, points={"saliency": 3.0}))
+    assert Examiner.graded["b01"] == 1  # it is counted again, and nobody's code is run
+    run(tmp_path, CLASS[1:], course=replace(COURSE, wall=9.0))
     assert Examiner.graded["b01"] == 2
     assert "b00" in texts(tmp_path)  # not among these: its result stays
 
@@ -147,9 +149,9 @@ def test_who_was_begun_once_and_never_ended_comes_last_and_alone(tmp_path):
     order = []
 
     class Noting(Examiner):
-        def exercises(self, sources):
+        def exercises(self, sources, names, seeds):
             order.append(sources["saliency"])
-            return super().exercises(sources)
+            return super().exercises(sources, names, seeds)
 
     one = run(tmp_path, CLASS, Noting)
     assert order[-2:] == ["b03", "b05"]
@@ -198,9 +200,9 @@ def test_an_interruption_does_not_wait_for_what_is_being_graded(tmp_path, monkey
     release = threading.Event()
 
     class Hanging(Examiner):
-        def exercises(self, sources):
+        def exercises(self, sources, names, seeds):
             release.wait()
-            return super().exercises(sources)
+            return super().exercises(sources, names, seeds)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, CLASS, Hanging)

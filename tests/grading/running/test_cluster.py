@@ -49,8 +49,8 @@ def made(monkeypatch) -> list:
 def test_the_result_is_that_of_the_machine_itself(made):
     client = Client()
     there = There(client, COURSE)
-    assert there.exercises({"saliency": "def \ud800"}) == GRADED
-    assert there.exercises({}) == GRADED
+    assert there.exercises({"saliency": "def \ud800"}, ["saliency"], (1000003,)) == GRADED
+    assert there.exercises({}, ["saliency"], (1000003,)) == GRADED
     assert made == [None, {"saliency": "def \ud800"}, {}]  # one sandbox for both
     assert "secret option" not in client.sent[0]
     there.close()
@@ -58,7 +58,7 @@ def test_the_result_is_that_of_the_machine_itself(made):
 
 def test_other_limits_get_another_sandbox(made):
     for course in (COURSE, replace(COURSE, wall=5)):
-        There(Client(), course).exercises({})
+        There(Client(), course).exercises({}, ["saliency"], (1000003,))
     assert made == [None, {}, 5, {}]
 
 
@@ -76,7 +76,7 @@ def test_a_cluster_that_went_away_is_one_sentence(monkeypatch):
     client = Client()
     client.submit = lambda function, task, pure: type("", (), {"result": staticmethod(gone)})
     with pytest.raises(UserError, match="went away; the same command goes on"):
-        There(client, COURSE).exercises({})
+        There(client, COURSE).exercises({}, ["saliency"], (1000003,))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,19 @@ from grading.homework.exercises import EXERCISES
 from grading.intake.submission import Submission
 from grading.isolation.inside.calls import answers_to
 from grading.isolation.sandbox import Reply
+from grading.running.counting import counted
 from grading.running.grade import completed, grade, not_graded
 from grading.running.journal import text_of
-from grading.running.rules import Course, LatePolicy, course_data, course_from, due_date, late_policy, private_seeds
+from grading.running.rules import (
+    POOL,
+    Course,
+    LatePolicy,
+    course_data,
+    course_from,
+    due_date,
+    late_policy,
+    private_seeds,
+)
 from grading.verdict.results import from_data
 from grading.words import Text
 from hw_xai.errors import UserError
@@ -25,7 +35,7 @@ DUE = datetime(2026, 12, 1, 23, 59, tzinfo=UTC)
 class Box:
     """A sandbox that answers with a function of ours, or with a status."""
 
-    tier = "bubblewrap"
+    isolation = "bubblewrap"
 
     def __init__(self, **said):
         self.said, self.asked = said, []
@@ -194,7 +204,7 @@ def test_each_day_begun_costs(after, late, deducted):
 
 
 def test_late_without_a_policy_is_remarked_and_costs_nothing():
-    result = completed(submission(late=True), COURSE, ())
+    result = counted(completed(submission(late=True), COURSE, ()), COURSE)
     assert result.deducted == 0
     assert "late" in result.remarks[0].en
 
@@ -234,10 +244,29 @@ def test_a_course_survives_json():
 
 
 def test_the_fingerprint_changes_with_what_decides_results_only():
-    deciding = [{"points": {"saliency": 2.0}}, {"seeds": (1,)}, {"partial": True}, {"due": DUE}, {"isolation": "none"}]
+    deciding = [{"points": {"saliency": 2.0}}, {"seeds": (1,)}, {"wall": 9.0}, {"isolation": "none"}]
+    counting = [{"points": dict.fromkeys(COURSE.points, 9.0)}, {"partial": True}, {"due": DUE}]
+    assert {replace(COURSE, **change).fingerprint for change in counting} == {COURSE.fingerprint}
     assert len({replace(COURSE, **change).fingerprint for change in [{}, *deciding]}) == 1 + len(deciding)
     for change in ({"language": "en"}, {"title": "x"}, {"show_answers": "all"}):
         assert replace(COURSE, **change).fingerprint == COURSE.fingerprint
+
+
+def test_each_submission_is_graded_on_seeds_of_its_own():
+    course = replace(COURSE, seeds=private_seeds("x", POOL), secret="x")
+    drawn = {course.seeds_for(student, digest) for student in ("b01", "b02") for digest in map(str, range(50))}
+    assert len(drawn) > 60
+    assert all(set(seeds) <= set(course.seeds) and len(set(seeds)) == 3 for seeds in drawn)
+    assert course.seeds_for("b01", "1") == course.seeds_for("b01", "1")
+    assert replace(course, secret="y").seeds_for("b01", "1") != course.seeds_for("b01", "1")
+    assert COURSE.seeds_for("b01", "1") == COURSE.seeds
+
+
+def test_who_hands_in_again_on_gradescope_never_meets_the_same_inputs():
+    course = replace(COURSE, seeds=(), secret="x")
+    drawn = [seed for digest in range(300) for seed in course.seeds_for("b01", str(digest))]
+    assert len(set(drawn)) > 890
+    assert min(drawn) >= 10**6
 
 
 def test_private_seeds_are_three_and_never_the_public_ones():

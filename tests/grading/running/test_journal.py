@@ -81,7 +81,7 @@ def test_a_file_is_no_folder(tmp_path, command, capsys):
 def test_marked_results_stay_until_they_are_written_again(tmp_path):
     with Journal(tmp_path, new=True) as journal:
         journal.write("b01", "k", text_of(RESULT), {}, "")
-        journal.again(["b01", "nobody"])
+        journal.again({"b01": [], "nobody": []})
         assert journal.keys() == {"b01": ""}
         assert list(journal.results()) == [RESULT]
 

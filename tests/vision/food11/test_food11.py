@@ -341,3 +341,15 @@ def test_the_ten_real_photos_read_with_their_classes():
     data = Food11(Path(folder, "hw9_images"), "photos")
     assert data.targets == [0, 1, 1, 2, 2, 3, 5, 6, 8, 9]
     assert all(image.mode == "RGB" for image, _ in data)
+
+
+def test_a_photo_of_an_iphone_is_read_or_the_extra_is_named(tmp_path, monkeypatch):
+    from hw_xai.vision.food11 import reading
+
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(Image.new("RGB", (40, 30), (200, 30, 30))).save(tmp_path / "phone.HEIC")
+    assert find_photos([tmp_path]) == [tmp_path / "phone.HEIC"]
+    assert read_photo(tmp_path / "phone.HEIC").size == (40, 30)
+    monkeypatch.setattr(reading, "_reads_heif", lambda: False)
+    with pytest.raises(UserError, match=r"pip install 'hw-xai\[heic\]'"):
+        read_photo(tmp_path / "phone.HEIC")

@@ -9,9 +9,9 @@ from functools import cache
 
 import torch
 
-from .evidence import Evidence, attention, embeddings, filters, gradients, perturbation
-from .evidence.shipped import Shipped
-from .questions import load_questions
+from ..questions import load_questions
+from . import Evidence, attention, embeddings, filters, gradients, perturbation
+from .shipped import Shipped
 
 PARTS = (perturbation, gradients, filters, attention, embeddings)
 MEASURES: Mapping[str, Callable[[Shipped], Evidence]] = {

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from grading.homework.evidence import alike, largest, nearest
+from grading.homework.evidence.key import MEASURES, compute_key, decided, key_of
 from grading.homework.evidence.shipped import Shipped
-from grading.homework.key import MEASURES, compute_key, decided, key_of
 from grading.homework.questions import load_questions
 
 QUICK = ("Q1", "Q6", "Q7", "Q15", "Q17", "Q22", "Q23", "Q24", "Q25", "Q28", "Q29", "Q30")  # a second or less each

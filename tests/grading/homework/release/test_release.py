@@ -7,10 +7,11 @@ import re
 import pytest
 from PIL import Image
 
-from grading.homework import cells, release
-from grading.homework.cells import Options, stubbed
 from grading.homework.exercises import EXERCISES
 from grading.homework.questions import Question, chosen
+from grading.homework.release import cells
+from grading.homework.release import notebooks as release
+from grading.homework.release.cells import Options, Package, stubbed
 from grading.platforms.roster import Person, read_roster, variant_of
 from grading.words import Text
 from hw_xai.errors import UserError
@@ -110,13 +111,24 @@ def test_chinese_lines_are_joined_but_headings_english_and_code_are_not():
     assert release.unbroken("one\ntwo") == "one\ntwo"
 
 
-def test_points_due_and_install_are_written(master):
-    options = Options(points={"saliency": 7.5}, due="2027-01-31", install="hw-xai==9")
+def test_points_and_due_are_written(master):
+    options = Options(points={"saliency": 7.5}, due="2027-01-31")
     notebook = release.release(master, options)
     (check,) = (cell for cell in notebook.cells if cell.id == "check-saliency")
     assert check.metadata.nbgrader.points == 7.5
     assert "Due: 2027-01-31" in notebook.cells[0].source
-    assert "%pip install -q hw-xai==9" in notebook.cells[0].source
+
+
+@pytest.mark.parametrize(
+    "package", [None, Package("kit-1.whl", "0" * 64), Package("kit-1.zip", "0" * 64, "https://example.org/kit-1.zip")]
+)
+@pytest.mark.parametrize("language", ["en", "zh-TW", "both"])
+def test_the_first_cell_installs_a_file_of_known_hash_and_never_a_name(master, package, language):
+    source = release.release(master, Options(package=package, language=language)).cells[0].source
+    compile(source, "first cell", "exec")
+    assert not re.search(r"install.*hw[-_]xai", source)
+    assert ("https://example.org" in source) == bool(package and package.url)
+    assert ('hexdigest() != "' + "0" * 64 in source) == bool(package)
 
 
 def test_nothing_is_executed_and_every_id_is_its_own(master):
@@ -149,7 +161,7 @@ def test_pictures_are_kept_from_what_a_solved_notebook_drew(master, tmp_path):
 
 def test_the_answers_are_a_plain_dict_of_what_was_asked(master):
     answers = {}
-    exec(release.release(master, Options()).cells[-1].source, answers)
+    exec(release.release(master, Options()).cells[-2].source, answers)
     assert answers["answers"] == {"Q1": "", "Q2": ""}
 
 
@@ -181,7 +193,7 @@ def test_the_metadata_is_nbgraders(master):
         for cell in notebook["cells"]
         if "nbgrader" in cell["metadata"]
     }
-    assert set(kinds) == {"start", "saliency", "check-saliency", "answers"}
+    assert set(kinds) == {"start", "saliency", "check-saliency", "answers", "submit"}
     assert kinds["saliency"]["solution"]
     assert not kinds["saliency"]["locked"]
     assert kinds["check-saliency"]["grade"]

@@ -5,9 +5,9 @@ import re
 import nbformat
 import pytest
 
-from grading.homework.cells import Options
-from grading.homework.release import masters, release
-from grading.homework.teaching_page import html_of, with_mathml
+from grading.homework.release.cells import Options
+from grading.homework.release.notebooks import masters, release
+from grading.homework.release.teaching_page import html_of, with_mathml
 
 
 def test_formulas_become_mathml_and_code_does_not():

@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
 
+from ..questions import Question
 from .cells import (
     MASTERS,
     PICTURES,
@@ -28,12 +29,12 @@ from .cells import (
     check_cell,
     exercise_cell,
     first_cell,
+    last_cell,
     picture_cell,
     plain_cell,
     question_cell,
     questions_of,
 )
-from .questions import Question
 
 HAN = r"[\u3000-\u9fff\uff00-\uffef]"
 BREAK = re.compile(rf"^(?!#)(.*{HAN})\n(?={HAN})", re.MULTILINE)  # not behind a heading
@@ -79,6 +80,8 @@ def release(master: Path, options: Options) -> NotebookNode:
                 cells.append(picture_cell(meta["picture"], options))
     if asked:
         cells.append(answer_cell(asked, options))
+    if not options.solved:
+        cells.append(last_cell(options))
     for number, cell in enumerate(cells):
         cell.id = cell.metadata.get("nbgrader", {}).get("grade_id", f"cell-{number:02d}")
     notebook = nbformat.v4.new_notebook(cells=cells)

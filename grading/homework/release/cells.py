@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING
 
 from hw_xai.show.frame.images import data_uri
 
-from ..verdict.feedback import Language, in_words
-from ..words import Text
-from .exercises import EXERCISES
-from .questions import Question, letters, load_questions
+from ...verdict.feedback import Language, in_words
+from ...words import Text
+from ..exercises import EXERCISES
+from ..questions import Question, letters, load_questions
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_GRADING = Path(__file__).parents[1]
+_GRADING = Path(__file__).parents[2]
 # beside the package in a checkout, inside it once installed
 MASTERS = next((p for p in (_GRADING / "notebooks", _GRADING.parent / "notebooks") if p.exists()), _GRADING)
 PICTURES = MASTERS / "pictures"
 SOLUTION = re.compile(r"^(?P<indent>[ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION\n?", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Package:
+    """What students install: a wheel or a zip that lies beside the notebooks, or at a URL."""
+
+    name: str  # of the file
+    sha256: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Options:
     language: Language = "both"
     points: Mapping[str, float] = field(default_factory=dict)  # of an exercise, where not its own
     due: str = ""
-    install: str = "hw-xai"  # what pip installs where the kit is missing, as on Colab
+    package: Package | None = None  # what the first cell installs where the kit is missing, as on Colab
     student: str = ""
     variant: int = 0  # decides the order of the options; 0 is as written
     solved: bool = False
@@ -54,12 +63,10 @@ def plain_cell(kind: str, source: str, **nbgrader: object) -> NotebookNode:
 
 
 def first_cell(options: Options) -> NotebookNode:
-    """Return the cell that makes the notebook run anywhere: it installs the kit where it is missing, as on Colab."""
+    """Return the cell that makes the notebook run anywhere, and installs nothing but what the teacher released."""
     lines = [
         "# " + in_words(Text("Run this cell first.", "請先執行這一格。"), options.language),
-        "import importlib.util",
-        'if importlib.util.find_spec("hw_xai") is None:',
-        f"    %pip install -q {options.install}",
+        *installing(options.package, options.language),
         "import os",
         f'os.environ["HW_XAI_LANGUAGE"] = "{options.language}"',
         "from grading import check",
@@ -67,6 +74,42 @@ def first_cell(options: Options) -> NotebookNode:
     if options.due:
         lines.insert(1, "# " + in_words(Text(f"Due: {options.due}", f"繳交期限：{options.due}"), options.language))
     return plain_cell("code", "\n".join(lines), grade_id="start", locked=True)
+
+
+def installing(package: Package | None, language: Language) -> list[str]:
+    """Return the lines that install a package where the kit is missing: from its file, after a look at its hash.
+
+    Never by a name: who registers it in an index would run code on every student's machine.
+    """
+    lines = ["import importlib.util", 'if not all(map(importlib.util.find_spec, ("hw_xai", "grading"))):']
+    if not package:
+        return [*lines, '    raise ModuleNotFoundError("install the kit first: your teacher says from where")']
+    get = [f"        urllib.request.urlretrieve({package.url!r}, package)"]
+    if not package.url:
+        missing = Text(
+            f"put {package.name}, which came with this notebook, beside it (in Colab: the folder at the left, upload)",
+            f"請把與筆記本一起發布的 {package.name} 放在同一個資料夾（Colab：左側的資料夾圖示，上傳）",
+        )
+        get = [f'        raise FileNotFoundError("{in_words(missing, language)}")']
+    wrong = Text(f"{package.name} is not what your teacher released", f"{package.name} 不是老師發布的檔案")
+    return [
+        *lines,
+        "    import hashlib, pathlib, subprocess, sys, urllib.request",
+        f'    package = pathlib.Path("{package.name}")',
+        "    if not package.exists():",
+        *get,
+        f'    if hashlib.sha256(package.read_bytes()).hexdigest() != "{package.sha256}":',
+        f'        raise ValueError("{in_words(wrong, language)}")',
+        '    subprocess.run([sys.executable, "-m", "pip", "install", "-q", str(package.resolve())], check=True)',
+        "    importlib.invalidate_caches()",
+    ]
+
+
+def last_cell(options: Options) -> NotebookNode:
+    """Return the cell that hands in; what it does stands behind a comment, so that to run all cells makes no zip."""
+    how = Text("When all notebooks are done: take the # away", "所有筆記本都完成後：拿掉 #")
+    return plain_cell("code", f"# {in_words(how, options.language)}\n# from grading import submit; submit()",
+                      grade_id="submit", locked=True)  # fmt: skip
 
 
 def exercise_cell(source: str, name: str, options: Options) -> NotebookNode:

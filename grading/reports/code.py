@@ -1,0 +1,85 @@
+"""Students' code on a page: highlighted, escaped, bounded; and two of them side by side with what they share."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from markupsafe import Markup, escape
+
+LONGEST = 20_000  # characters of a function that are shown
+MOST_LINES = 400
+NAME = re.compile(r"\b[A-Za-z_]\w*\b")
+
+
+@dataclass(frozen=True)
+class CodeLine:
+    """One line of code on a page. shared: the other side has it too, but for names, spaces and comments."""
+
+    number: int
+    html: Markup
+    shared: bool = False
+
+
+def lines_of(source: str) -> list[CodeLine]:
+    """Return code line by line, highlighted. Runs nothing of it; what is too long is cut, and the cut is told."""
+    return [CodeLine(number, html) for number, html in enumerate(_highlighted(source), start=1)]
+
+
+def side_by_side(one: str, other: str) -> tuple[list[CodeLine], list[CodeLine]]:
+    """Return both codes, the lines marked that stand in both in the same order."""
+    rows = [list(_highlighted(source)) for source in (one, other)]
+    plain = [[_bare(line) for line in _cut(source).split("\n")] for source in (one, other)]
+    blocks = difflib.SequenceMatcher(None, *plain, autojunk=False).get_matching_blocks()
+    both: tuple[set[int], set[int]] = set(), set()
+    for a, b, size in blocks:
+        for i in range(size):
+            if plain[0][a + i]:
+                both[0].add(a + i)
+                both[1].add(b + i)
+    return tuple(
+        [CodeLine(i + 1, html, i in shared) for i, html in enumerate(its)]
+        for its, shared in zip(rows, both, strict=True)
+    )
+
+
+def _cut(source: str) -> str:
+    source = source.rstrip("\n")
+    lines = source[:LONGEST].split("\n")[:MOST_LINES]
+    return "\n".join(lines) + ("\n# …" if len("\n".join(lines)) < len(source) else "")
+
+
+def _bare(line: str) -> str:
+    """Return a line without comment and spaces, each name as one sign: what a copy with other names keeps."""
+    return "".join(NAME.sub("n", line.partition("#")[0]).split())
+
+
+def _highlighted(source: str) -> Sequence[Markup]:
+    """Return the lines of a code as HTML. Each sign is escaped here; the lexer only says of which kind it is."""
+    lines: list[list[str]] = [[]]
+    for kind, text in _lexer().get_tokens(_cut(source)):
+        style = _style(kind)
+        for i, part in enumerate(text.split("\n")):
+            if i:
+                lines.append([])
+            shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in part)
+            if shown:
+                lines[-1].append(f'<span class="{style}">{escape(shown)}</span>' if style else str(escape(shown)))
+    while len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return [Markup("".join(parts)) for parts in lines]
+
+
+def _style(kind: object) -> str:
+    """Return the class of CSS for a kind of token, "" for plain."""
+    name = str(kind)
+    kinds = {"Keyword": "k", "Comment": "c", "String": "s", "Number": "m", "Name.Function": "f", "Name.Builtin": "b"}
+    return next((style for part, style in kinds.items() if part in name), "")
+
+
+@cache
+def _lexer():
+    from pygments.lexers import PythonLexer
+
+    return PythonLexer(stripnl=False, ensurenl=False)
