@@ -11,7 +11,7 @@ from types import CodeType, FunctionType, ModuleType
 
 from torch import Tensor, nn
 
-from ..isolation.inside.calls import objects_of, outputs_of
+from ..isolation.inside.calls import NoArray, objects_of, outputs_of
 from ..isolation.inside.libraries import EXPLAINERS, is_there
 from ..verdict.exercise import Exercise, Verdict
 from ..verdict.feedback import Language, as_html, lines_of
@@ -167,6 +167,9 @@ def _hint_at(error: Exception) -> Text:
 
 def _raised(error: Exception) -> Text:
     """Name the error and the student's own line, not our frames."""
+    if isinstance(error, NoArray):
+        what = error.args[0]
+        return Text(f"a tensor or an array must be returned, not {what}", f"必須回傳 tensor 或陣列，而不是 {what}")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if OURS not in Path(f.filename).parents]
     line = f" (line {frames[0].lineno}: {frames[0].line})" if frames and frames[0].line else ""
     what = f"{type(error).__name__}: {error}"

@@ -27,7 +27,6 @@ from ..verdict.feedback import LARGEST, drawable
 from ..verdict.judging import judge
 from ..verdict.results import Answered, Graded, Picture, Result
 from ..words import Text
-from .counting import counted
 from .rules import Course
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ DIGITS = 4  # of the numbers in a picture: enough to draw; rounding errors do no
 def grade(submission: Submission, course: Course, sandbox: Sandbox) -> Result:
     """Return the result of a submission; nothing that a student handed in raises."""
     course = replace(course, seeds=course.seeds_for(submission.student, submission.digest), secret="")
+    from .counting import counted  # late: how results count is no part of what decides them
+
     return counted(completed(submission, course, grade_exercises(submission.sources, course, sandbox)), course)
 
 

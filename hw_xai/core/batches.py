@@ -1,5 +1,6 @@
 """The rows of an explanation in chunks that fit into memory, and sums over many points of them."""
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from torch import Tensor
 from .arguments import as_target, check_batch_size, check_inputs
 from .lending import lent
 from .memory import fitting_chunks, memory_kept
+from .model import scores_of
 from .protocols import Model, Target
 
 BATCH_SIZE = 16  # rows per call where memory is not watched: nearly all of the speed of 32 for half of the memory
@@ -30,9 +32,29 @@ def explaining(
         target = as_target(target, len(inputs))
         # a tensor made under inference_mode can never take part in a gradient, its copy can
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()
+        if (batch_size or 1) < len(inputs) and holds_rows(model, len(inputs)):
+            check_rows_alone(model, inputs)
         chunks = fitting_chunks(model, len(inputs), batch_size, gradients=None)
         rows = (slice(chunk.start, chunk.stop) for chunk in chunks)
         yield ((inputs[r], None if target is None else target[r], *(tensor[r] for tensor in per_row)) for r in rows)
+
+
+def holds_rows(model: Model, n: int) -> bool:
+    """Whether a function holds a tensor of n rows, such as a second input for each of n inputs."""
+    if not inspect.isfunction(model):
+        return False
+    reached = inspect.getclosurevars(model)
+    values = [*reached.nonlocals.values(), *reached.globals.values()]
+    return any(isinstance(value, Tensor) and value.ndim > 0 and len(value) == n for value in values)
+
+
+def check_rows_alone(model: Model, inputs: Tensor) -> None:
+    """Raise ValueError unless the last of the inputs (N, ...) has the scores alone that it has among the others."""
+    among, alone = scores_of(model, inputs)[-1:], scores_of(model, inputs[-1:])
+    if (among - alone).abs().max() > 1e-3 * among.abs().max():
+        expected = "give an input the same scores alone and among others"
+        cause = f"explain one input at a time, or give batch_size={len(inputs)} to a method that explains all at once"
+        raise ValueError(f"`model` must {expected}, got others: does it hold data of each input? Then {cause}")
 
 
 def weighted_sum(

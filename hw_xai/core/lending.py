@@ -29,6 +29,8 @@ _lent: ContextVar[Copies] = ContextVar("lent", default=types.MappingProxyType({}
 _in_place = threading.RLock()  # one for all models: with one for each, two threads could wait for each other
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+FRESH = {name for name, value in nn.Module().__dict__.items() if "hooks" in name and isinstance(value, OrderedDict)}
+PLAIN = {int, float, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size}
 CONTAINERS = (list, tuple, dict, OrderedDict, set)
 OWN = {"_parameters", "_buffers", "_modules", "training"}  # of a module's attributes, those that a copy has for itself
 
@@ -49,7 +51,9 @@ def lent(model: Model) -> Iterator[None]:
         with _in_place, preserved(model):
             yield
         return
-    before = {key: dict(copy.__dict__) for key, copy in copies.items()}
+    # torch's own modules keep nothing
+    own = {key: copy for key, copy in copies.items() if not type(copy).__module__.startswith("torch.nn.modules.")}
+    before = {key: dict(copy.__dict__) for key, copy in own.items()}
     mine = {id(copy): copy for copy in copies.values()}
     token = _lent.set({**_lent.get(), **copies, **mine, id(model): copies[id(unwrapped(model))]})
     try:
@@ -58,7 +62,7 @@ def lent(model: Model) -> Iterator[None]:
     finally:
         _lent.reset(token)
         for module in unwrapped(model).modules():
-            if id(module) in copies:
+            if id(module) in before:
                 _keep(module, copies[id(module)].__dict__, before[id(module)])
 
 
@@ -152,7 +156,8 @@ class _Twin:
         if isinstance(value, nn.Parameter):
             return self.parameter(value)
         if kind in CONTAINERS and depth < 4:
-            return self.container(value, depth)
+            plain = kind is tuple and PLAIN.issuperset(map(type, value))
+            return value if plain else self.container(value, depth)
         if kind is types.MethodType:
             return types.MethodType(value.__func__, self.of(value.__self__))
         if kind is partial:
@@ -204,18 +209,19 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _fill(copy: nn.Module, module: nn.Module, twin: _Twin) -> None:
+    attributes = copy.__dict__
+    attributes.update(module.__dict__)
     for name, value in module.__dict__.items():
-        # none of the user's hooks, and in dicts of its own: what is hooked to the copy must not listen to the model
-        copy.__dict__[name] = type(value)() if "hooks" in name and isinstance(value, dict) else twin.of(value)
-    copy.__dict__["_modules"] = {
-        name: None if child is None else twin.of(child) for name, child in module._modules.items()
-    }
-    copy.__dict__["_parameters"] = {name: twin.of(parameter) for name, parameter in module._parameters.items()}
+        if name in FRESH:
+            # none of the user's hooks, and in dicts of its own: what is hooked to the copy must not listen to the model
+            attributes[name] = OrderedDict()
+        elif type(value) not in PLAIN and name not in OWN:
+            attributes[name] = twin.of(value)
+    attributes["_modules"] = {name: c if c is None else twin.copies[id(c)] for name, c in module._modules.items()}
+    attributes["_parameters"] = {name: p if p is None else twin.parameter(p) for name, p in module._parameters.items()}
     # a clone: what a call writes into a buffer is no business of the user's model
-    copy.__dict__["_buffers"] = {
-        name: buffer if buffer is None else buffer.detach().clone() for name, buffer in module._buffers.items()
-    }
-    copy.__dict__["training"] = False
+    attributes["_buffers"] = {name: b if b is None else b.detach().clone() for name, b in module._buffers.items()}
+    attributes["training"] = False
 
 
 def _keep(module: nn.Module, now: dict, before: dict) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.arguments import check_choice, check_count, described
 from .embeddings import Array, as_rows, transformed
 
+LEAST = {"pca": 2, "tsne": 3, "umap": 4}  # vectors that a method needs
 MANY_POINTS = 5_000  # from here on openTSNE is about four times faster than scikit-learn
 
 
@@ -38,9 +39,9 @@ def project(
     """Project vectors (n, d) to points (n, n_components) by "pca", "tsne" or "umap".
 
     perplexity (t-SNE) and n_neighbors (UMAP): None fits them to n: min(30, (n − 1) / 3) and min(15, n − 1). Needs
-    3 vectors, UMAP 4; above 5,000 t-SNE is computed by openTSNE where that is installed. Vectors that are equal up to
-    rounding lie at the origin, with no variance to explain. Only PCA's distances are distances; t-SNE and UMAP keep
-    neighbours.
+    2 vectors, t-SNE 3, UMAP 4; above 5,000 t-SNE is computed by openTSNE where that is installed. Vectors that are
+    equal up to rounding lie at the origin, with no variance to explain. Only PCA's distances are distances; t-SNE and
+    UMAP keep neighbours.
     """
     vectors = as_rows("vectors", vectors).detach().cpu().double().numpy()
     check_count("n_components", n_components)
@@ -50,9 +51,8 @@ def project(
     for name, value, owner in (("perplexity", perplexity, "tsne"), ("n_neighbors", n_neighbors, "umap")):
         if value is not None and method != owner:
             raise ValueError(f'`{name}` must be left out unless method is "{owner}", got {value!r} for "{method}"')
-    least = 4 if method == "umap" else 3
-    if vectors.ndim != 2 or len(vectors) < least:
-        raise ValueError(f"`vectors` must be (n, d) with n of at least {least}, got shape {vectors.shape}")
+    if vectors.ndim != 2 or len(vectors) < LEAST[method]:
+        raise ValueError(f"`vectors` must be (n, d) with n of at least {LEAST[method]}, got shape {vectors.shape}")
     most = min(3, *vectors.shape)
     if n_components > most:
         raise ValueError(f"`n_components` must be at most {most} for vectors {vectors.shape}, got {n_components}")
@@ -137,6 +137,8 @@ def trustworthiness(vectors: np.ndarray, points: np.ndarray, n_neighbors: int = 
     from sklearn.neighbors import NearestNeighbors
 
     n = len(vectors)
+    if n < 3:
+        return 1.0  # each is the other's nearest, wherever they lie
     k = min(n_neighbors, (n - 1) // 2)
     nearest = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)  # (n, k)
 

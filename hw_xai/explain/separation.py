@@ -94,7 +94,7 @@ def sense_report(
     others: Array | None = None,
     control_others: Array | None = None,
     train: Sequence[bool] | None = None,
-    k: int = 5,
+    k: int | None = None,
     seed: int = 0,
 ) -> SenseReport:
     """Judge in every layer how well the senses of a word separate, beside an untrained model and the position alone.
@@ -103,7 +103,8 @@ def sense_report(
     control (S, n, d): the same of an untrained model. position (n,): the word's place in its sentence. others,
     control_others (S, m, d): arbitrary tokens, whose mean cosine tells how much of a similarity is no more than
     anisotropy. train (n,): true for the vectors to find neighbours among; the rest is judged, and all else is computed
-    on the rest only. seed decides between equally near neighbours. Memory grows with n².
+    on the rest only. k: None for 5, or one less than the smallest sense has: more neighbours than a sense can give
+    would vote it down in a perfect model. seed decides between equally near neighbours. Memory grows with n².
 
     Every measure is given of the raw vectors, of centred ones, and of z-scored ones, which keeps a few dimensions of
     large variance from dominating the cosine (Timkey & van Schijndel 2021, arXiv 2109.04404); mean and deviation are
@@ -117,6 +118,8 @@ def sense_report(
     if position.shape != (n,) or not np.isfinite(position).all():
         raise ValueError(f"`position` must be {n} finite numbers, one for each vector, got shape {position.shape}")
     senses, judged, pool = _split(labels, train, n)
+    if k is None:
+        k = max(1, min(5, int(np.bincount(senses[pool]).min()) - 1))
     check_count("k", k)
     most = len(pool) - (train is None)
     if k > most:

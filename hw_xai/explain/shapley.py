@@ -58,11 +58,12 @@ def shapley(
 
     (N, C, H, W) -> (N, 1, H, W); the values of an input's regions sum to score(inputs) − score(all hidden), and every
     element of a region gets its whole value. segments: as for `lime`. fill: as for `occlusion`, None for the region's
-    own mean. method: "permutation" averages over pairs of a random order and its reverse, and gives a region without
-    influence exactly 0; "kernel" (Kernel SHAP) is a regression on pairs of a random subset and its complement, with
-    noise of one size on all regions; "exact" takes all subsets, of at most 12 regions. Forward passes for each input
-    with K regions: 2^K for "exact", else at most n_samples, but no fewer than the 2K of one pair of orders; one more
-    when target is None. Štrumbelj and Kononenko 2014, KAIS 41; Lundberg and Lee 2017, arXiv 1705.07874.
+    own mean, 0 where it is one element. method: "permutation" averages over pairs of a random order and its reverse,
+    and gives a region without influence exactly 0; "kernel" (Kernel SHAP) is a regression on pairs of a random subset
+    and its complement, with noise of one size on all regions; "exact" takes all subsets, of at most 12 regions. Forward
+    passes for each input with K regions: 2^K for "exact", else at most n_samples, but no fewer than the 2K of one pair
+    of orders; one more when target is None. Štrumbelj and Kononenko 2014, KAIS 41; Lundberg and Lee 2017,
+    arXiv 1705.07874.
     """
     options = {"segments": segments, "method": method, "n_samples": n_samples, "fill": fill, "seed": seed}
     found = shapley_values(model, inputs, target, **options, batch_size=batch_size, progress=progress)

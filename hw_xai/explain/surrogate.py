@@ -77,9 +77,9 @@ def lime(
     its superpixels (H, W); or a LongTensor that broadcasts against inputs of any shape, whose shape the result takes.
     surrogate: "ridge" for a linear model; "tree" for a decision tree of at most 16 leaves, where the coefficient is
     what showing the superpixel adds to the tree's answer, on average over the samples. fill: what a hidden superpixel
-    shows: None for its own mean, a number, or a tensor that broadcasts to inputs. n_features: keep only so many
-    superpixels, as the package selects them; the others get 0. n_samples forward passes for each input: with less than
-    10 for a superpixel there is a warning. Ribeiro et al. 2016, arXiv 1602.04938.
+    shows: None for its own mean (0 where it is one element), a number, or a tensor that broadcasts to inputs.
+    n_features: keep only so many superpixels, as the package selects them; the others get 0. n_samples forward passes
+    for each input: with less than 10 for a superpixel there is a warning. Ribeiro et al. 2016, arXiv 1602.04938.
     """
     options = {"segments": segments, "surrogate": surrogate, "n_samples": n_samples, "n_features": n_features}
     options |= {"fill": fill, "seed": seed, "batch_size": batch_size, "progress": progress}
@@ -251,6 +251,8 @@ class _Tree:
 def region_means(x: Tensor, regions: Tensor) -> Tensor:
     """Replace each element by the mean of its region, for each channel of its own: (1, ...) -> (1, ...).
 
+    A region of one element would hide nothing behind its own mean: it becomes 0.
+
     Channels are the dimensions that regions (1, ...) leave at size 1: a picture's superpixels (1, 1, H, W) keep colour.
     """
     channel_shape = [size if own == 1 else 1 for size, own in zip(x.shape, regions.shape, strict=True)]
@@ -258,7 +260,8 @@ def region_means(x: Tensor, regions: Tensor) -> Tensor:
     groups = (regions * channels.numel() + channels).expand_as(x)  # each region of each channel, one number
     values, index = x.flatten().double(), groups.flatten()
     sums = values.new_zeros(int(groups.max()) + 1).index_add(0, index, values)
-    return (sums / index.bincount())[groups].to(x)
+    sizes = index.bincount()
+    return torch.where(sizes > 1, sums / sizes, 0)[groups].to(x)
 
 
 def masked_scores(

@@ -17,21 +17,39 @@ from ..core.model import resolve_target
 from ..errors import UserError, nearest
 from ..explain.gradients import gradient, input_x_gradient, integrated_gradients, smooth_grad
 from .bert import Bert
-from .layers import as_encoded, hidden_states, in_batches, lent, padded
-from .masks import Place, masks_in, places
+from .layers import as_encoded, lent, padded
+from .masks import Place
+from .questions import (
+    Score,
+    class_scores,
+    explained,
+    question,
+    sentence_vector,
+    similarity_to,
+    token_scores,
+    variant_scores,
+    word_score,
+)
 from .tokens import Encoded, Word
 
-
-@dataclass(frozen=True)
-class Score:
-    """What is explained: of(output, attention_mask (N, T), where (N, P)) -> (N, C), with C = 1 for a single number.
-
-    `tokens` are the P tokens that it reads, whose places in each row are `where`; they are never hidden.
-    """
-
-    name: str
-    of: Callable[[Any, Tensor, Tensor], Tensor]
-    tokens: tuple[int, ...] = ()
+__all__ = [
+    "METHODS",
+    "EmbeddingModel",
+    "Score",
+    "TokenAttribution",
+    "attribute_tokens",
+    "class_scores",
+    "embedding_model",
+    "merged",
+    "pad_baseline",
+    "question",
+    "sentence_vector",
+    "similarity_to",
+    "token_scores",
+    "variant_scores",
+    "word_embeddings",
+    "word_score",
+]
 
 
 @dataclass(frozen=True)
@@ -42,58 +60,6 @@ class TokenAttribution:
     scores: Tensor  # (W,)
     explained: str  # what the score is
     value: float  # the score of the sentence as it is
-
-
-# ------------------------------------------------------------------------------------------------------------- scores
-
-
-def class_scores() -> Score:
-    """The logits of a classification head."""
-    return Score("class", lambda output, mask, where: output.logits)
-
-
-def token_scores(token: int) -> Score:
-    """log P of every token of the vocabulary at the place of `token`: (N, V)."""
-
-    def of(output: Any, mask: Tensor, where: Tensor) -> Tensor:
-        return _at(output.logits, where)[:, 0].log_softmax(-1)
-
-    return Score("token", of, (token,))
-
-
-def word_score(tokens: Sequence[int], ids: Sequence[int], name: str) -> Score:
-    """Σ log P of the pieces `ids` of a word at the places of `tokens`: (N, 1)."""
-
-    def of(output: Any, mask: Tensor, where: Tensor) -> Tensor:
-        chosen = torch.tensor(ids, device=where.device).expand(len(where), -1)[..., None]  # (N, P, 1)
-        return _at(output.logits, where).log_softmax(-1).gather(-1, chosen).sum((1, 2))[:, None]
-
-    return Score(f"log P({name})", of, tuple(tokens))
-
-
-def similarity_to(reference: Tensor, tokens: Sequence[int] = (), name: str = "similarity") -> Score:
-    """Length of the last layer's vector along the reference (D,): cosine similarity times the vector's own length.
-
-    The vector is the mean over `tokens`, or over the whole sentence. The cosine itself would be flat, and its gradient
-    zero, where sentence and reference coincide.
-    """
-
-    def of(output: Any, mask: Tensor, where: Tensor) -> Tensor:
-        layer = output.hidden_states[-1]  # (N, T, D)
-        vector = _at(layer, where).mean(1) if tokens else mean_vector(layer, mask)
-        return vector @ (reference / reference.norm()).to(vector)[:, None]
-
-    return Score(name, of, tuple(tokens))
-
-
-def mean_vector(layer: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over the tokens that are no padding: (N, T, D), (N, T) -> (N, D)."""
-    weights = mask / mask.sum(1, keepdim=True)
-    return torch.einsum("ntd,nt->nd", layer, weights.to(layer))
-
-
-def _at(values: Tensor, where: Tensor) -> Tensor:  # (N, T, C), (N, P) -> (N, P, C)
-    return values.gather(1, where[..., None].expand(-1, -1, values.shape[-1]))
 
 
 # ------------------------------------------------------------------------------------------------------ as one model
@@ -135,8 +101,7 @@ def pad_baseline(bert: Bert, encoded: Encoded, keep: Sequence[int] = ()) -> Tens
     Special tokens, and those of `keep`, stay: a sentence without [CLS] is none, and a mask is the question itself.
     """
     hidden = [t for t in range(len(encoded)) if not encoded.special[t] and t not in keep]
-    tokenizer = bert.tokenizer
-    return word_embeddings(bert, encoded.put(hidden, tokenizer.pad_token_id, tokenizer.pad_token))
+    return word_embeddings(bert, encoded.put(hidden, *bert.blank))
 
 
 # ------------------------------------------------------------------------------------------------------------ methods
@@ -159,9 +124,7 @@ def attribute_tokens(
 
     method, with its own options: "gradient", "input_x_gradient", "smooth_grad" (n_samples, noise_level, seed), "ig"
     (n_steps), "occlusion" (fill) or "lime" (n_samples, seed); see the functions below. What is explained, unless
-    `score` says it: with `word`, log P of that word when it is masked; with a mask in the sentence, log P of the
-    predicted token there; with a classification head, the predicted class; with `reference`, another sentence, the
-    similarity to it; else the sentence's own vector. target: another class or token than the predicted one.
+    `score` says it, is told in `question`. target: another class, label or token than the predicted one.
     """
     if method not in METHODS:
         raise UserError(f'`method` must be one of {", ".join(METHODS)}, got "{method}".{nearest(method, METHODS)}')
@@ -173,40 +136,7 @@ def attribute_tokens(
         target = int(resolve_target(scores, None if target is None else torch.tensor([target])))
         values = METHODS[method](bert, encoded, score, target, batch_size=batch_size, **options)  # (W,)
     value = float(scores[0, target])
-    return TokenAttribution(tuple(encoded.words), values.cpu(), _explained(bert, score, target), value)
-
-
-def question(
-    bert: Bert,
-    encoded: Encoded,
-    word: Place | None = None,
-    occurrence: int | None = None,
-    reference: str | None = None,
-) -> tuple[Encoded, Score]:
-    """Return the sentence, with `word` masked, and the score that suits it, as told in `attribute_tokens`."""
-    if word is not None:
-        if bert.head != "masked-lm":
-            raise UserError(f"{bert.name} cannot say how likely a word is: give `reference`, or choose built-in")
-        tokens = places(encoded, word, occurrence)
-        name = "".join(encoded.tokens[t].removeprefix("##") for t in tokens)
-        score = word_score(tokens, [encoded.ids[t] for t in tokens], name)
-        return encoded.put(tokens, bert.mask_id, bert.tokenizer.mask_token), score
-    if reference is not None:
-        return encoded, similarity_to(sentence_vector(bert, reference), name="similarity to the reference")
-    if bert.head == "classification":
-        return encoded, class_scores()
-    if bert.head == "masked-lm" and bert.mask_id in encoded.ids:
-        first, *more = masks_in(bert, encoded)
-        if more:
-            raise UserError(f"there must be one mask to explain, got {1 + len(more)}: fill in the others")
-        return encoded, token_scores(first)
-    return encoded, similarity_to(sentence_vector(bert, encoded), name="length of the sentence's own vector")
-
-
-def sentence_vector(bert: Bert, sentence: str | Encoded) -> Tensor:
-    """Return the mean of the last layer over all tokens, (D,): what sentence embeddings such as MiniLM's are."""
-    [states] = hidden_states(bert, sentence)
-    return states[-1].mean(0)
+    return TokenAttribution(tuple(encoded.words), values.cpu(), explained(bert, score, target), value)
 
 
 def merged(encoded: Encoded, per_token: Tensor) -> Tensor:
@@ -254,9 +184,13 @@ def _integrated_gradients(
 
 
 def _occlusion(
-    bert: Bert, encoded: Encoded, score: Score, target: int, *, fill: str = "mask", batch_size: int
+    bert: Bert, encoded: Encoded, score: Score, target: int, *, fill: str | None = None, batch_size: int
 ) -> Tensor:
-    """What the score loses when a word is masked (fill "mask") or left out ("delete"); 0 for what cannot be hidden."""
+    """What the score loses when a word is masked (fill "mask") or left out ("delete"); 0 for what cannot be hidden.
+
+    fill None: masked, by a model that knows a mask.
+    """
+    fill = fill or ("delete" if bert.tokenizer.mask_token_id is None else "mask")
     if fill not in ("mask", "delete"):
         raise UserError(f'`fill` must be "mask" or "delete", got "{fill}"')
     words = encoded.words
@@ -321,21 +255,6 @@ METHODS: dict[str, Callable[..., Tensor]] = {
 # -------------------------------------------------------------------------------------------------------------- parts
 
 
-def variant_scores(
-    bert: Bert, variants: Sequence[tuple[Encoded, tuple[int, ...]]], score: Score, batch_size: int
-) -> Tensor:
-    """Return the scores (N, C) of changed copies of a sentence, each with the places of the score's tokens in it.
-
-    Copies of like length share a batch: deleting words then saves time instead of making padding.
-    """
-
-    def read(rows: list[int], inputs: dict[str, Tensor]) -> Tensor:
-        where = torch.tensor([variants[i][1] for i in rows], dtype=torch.long, device=inputs["input_ids"].device)
-        return score.of(bert(**inputs, output_hidden_states=True), inputs["attention_mask"], where)
-
-    return torch.stack(in_batches(bert, [encoded for encoded, _ in variants], read, batch_size=batch_size))
-
-
 def _features(encoded: Encoded, score: Score) -> list[int]:
     """Return the indices of the words that may be hidden."""
     found = [w for w, word in enumerate(encoded.words) if not word.special and not set(word.tokens) & set(score.tokens)]
@@ -355,11 +274,3 @@ def _on_words(n_words: int, features: Sequence[int], values: Tensor) -> Tensor:
     found = torch.zeros(n_words)
     found[features] = values.float().cpu()
     return found
-
-
-def _explained(bert: Bert, score: Score, target: int) -> str:
-    if score.name == "class":
-        return f"class {bert.model.config.id2label[target]}"
-    if score.name == "token":
-        return f"log P({bert.tokenizer.convert_ids_to_tokens(target)})"
-    return score.name

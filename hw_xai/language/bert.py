@@ -16,12 +16,22 @@ from ..errors import UserError, nearest
 from ..files import shipped
 
 SHIPPED = {"built-in": "bert-built-in", "built-in-reader": "bert-built-in-reader"}
-FAMILIES = ("bert", "roberta", "xlm-roberta", "albert", "distilbert", "electra")  # "bert" and its relatives in shape
+# "bert" and its relatives in shape
+ENCODERS = (
+    *("bert", "roberta", "xlm-roberta", "camembert", "albert", "distilbert", "electra"),
+    *("mpnet", "deberta", "deberta-v2", "modernbert"),
+)
+DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "mistral", "qwen2")  # each token looks at those before it only
+FAMILIES = (*ENCODERS, *DECODERS)
+_POSITIONS_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
 
 _HEADS = {
     "ForMaskedLM": "masked-lm",
     "ForSequenceClassification": "classification",
     "ForQuestionAnswering": "question-answering",
+    "ForTokenClassification": "token-classification",
+    "ForCausalLM": "causal-lm",
+    "LMHeadModel": "causal-lm",
 }
 _KEYWORDS = ("input_ids", "inputs_embeds", "output_attentions", "output_hidden_states")
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
@@ -35,19 +45,46 @@ class Bert:
     name: str
     model: nn.Module
     tokenizer: Any
+    notices: tuple[str, ...] = ()  # what its readers must know, such as a head that is not used
 
     @property
     def head(self) -> str | None:
-        """What the model's scores mean: "masked-lm", "classification", "question-answering" or None."""
+        """What the model's scores mean, or None.
+
+        "masked-lm", "classification", "token-classification", "question-answering" or "causal-lm".
+        """
         return next((head for end, head in _HEADS.items() if type(self.model).__name__.endswith(end)), None)
 
     @property
     def max_length(self) -> int:
         """The most tokens that it reads, special ones included."""
         config = self.model.config
-        # RoBERTa numbers its positions from the padding index on
-        spent = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+        # these number their positions from the padding index on
+        spent = config.pad_token_id + 1 if config.model_type in _POSITIONS_FROM_PADDING else 0
         return min(config.max_position_embeddings - spent, self.tokenizer.model_max_length)
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token looks only at itself and at what stands before it."""
+        return self.model.config.model_type in DECODERS
+
+    @property
+    def blank(self) -> tuple[int, str]:
+        """The token that stands for nothing, and its spelling: padding, or the end of a text where there is none."""
+        tokenizer = self.tokenizer
+        for number, token in (
+            (tokenizer.pad_token_id, tokenizer.pad_token),
+            (tokenizer.eos_token_id, tokenizer.eos_token),
+            (tokenizer.unk_token_id, tokenizer.unk_token),
+        ):
+            if number is not None:
+                return number, token
+        return 0, tokenizer.convert_ids_to_tokens(0)
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of tokens that it has embeddings of."""
+        return self.word_embeddings.num_embeddings
 
     @property
     def word_embeddings(self) -> nn.Embedding:
@@ -79,8 +116,8 @@ def load_bert(name_or_folder: str | Path = "built-in") -> Bert:
 
     "built-in" (masked language model, Chinese and English), "built-in-reader" (answers questions), "minilm" (English
     sentence embeddings, extra `minilm`), "e5" (multilingual-e5-small, sentence embeddings of a hundred languages, extra
-    `e5`), a local folder, or a hub id, whose copy on this computer is preferred. BERT, RoBERTa, ALBERT, DistilBERT and
-    ELECTRA; no code that comes with a model is ever run.
+    `e5`), a local folder, or a hub id, whose copy on this computer is preferred. The families of ENCODERS and DECODERS;
+    no code that comes with a model is ever run.
     """
     from huggingface_hub.errors import HFValidationError
 
@@ -127,6 +164,13 @@ def _checked(folder: Path) -> Path:
                 f"{folder} must hold config.json, weights and a vocabulary, but {what} is missing (it holds {there}): "
                 "save both model and tokenizer there with save_pretrained"
             )
+    for file in filter(Path.is_file, map(folder.joinpath, ("config.json", *_WEIGHTS, *_VOCABULARIES))):
+        with file.open("rb") as opened:
+            start = opened.read(40)
+        if not start:
+            raise UserError(f"{file} is empty: copy or save the model anew")
+        if start.startswith(b"version https://git-lfs"):
+            raise UserError(f"{file} is a git-lfs pointer and not the file itself: run `git lfs pull` in {folder}")
     return folder
 
 
@@ -148,8 +192,10 @@ def _read(name: str, source: str) -> Bert:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=local)
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise UserError(f"{name} cannot be loaded as a BERT: {_first_line(error)}") from error
+    except Exception as error:  # what a folder that is cut off or strange raises depends on the file and its reader
+        raise UserError(
+            f"{name} cannot be loaded as a BERT, one of its files may be cut off: {_first_line(error)}"
+        ) from error
     # pooler: only the sentence-pair head of pretraining reads it, and many models come without
     missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
     if missing:
@@ -159,7 +205,7 @@ def _read(name: str, source: str) -> Bert:
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise UserError(f"{name} has {len(tokenizer)} tokens but {rows} embeddings: its vocabulary is another model's")
-    return Bert(name, model.eval(), tokenizer)
+    return Bert(name, model.eval(), tokenizer, _unused_head(name, config))
 
 
 def _model_class(name: str, config: Any) -> Any:
@@ -175,7 +221,15 @@ def _model_class(name: str, config: Any) -> Any:
     if config.model_type == "bert" and saved.endswith("ForPreTraining"):
         return transformers.AutoModelForMaskedLM  # it has one head more, for the next sentence, which nobody asks for
     known = next((end for end in _HEADS if saved.endswith(end)), "")
-    return getattr(transformers, f"AutoModel{known}")
+    return getattr(transformers, f"AutoModel{'ForCausalLM' if known == 'LMHeadModel' else known}")
+
+
+def _unused_head(name: str, config: Any) -> tuple[str, ...]:
+    """Return a notice of a head that was saved and is not asked for its answer."""
+    saved = (config.architectures or ["Model"])[0]
+    if saved.endswith(("Model", "ForPreTraining", *_HEADS)):
+        return ()
+    return (f"{name} was saved as {saved}: its answers are not explained here, only its layers are read",)
 
 
 def _local(name: str, source: str) -> bool:

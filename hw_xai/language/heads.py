@@ -18,6 +18,7 @@ from .bert import Bert
 from .corpus import TaggedSentence, pronoun_sentences, search_corpus
 from .layers import attentions
 from .search import words_of_tokens
+from .spelling import readable_vocabulary
 from .tokens import Encoded, encode, tokens_between
 
 N_SENTENCES = 120  # of the search corpus
@@ -45,7 +46,7 @@ def what_heads_do(bert: Bert) -> HeadSummary:
     encoded = encode(bert, [sentence.text for sentence in chosen])
     # a model may know one language only
     known = [i for i, e in enumerate(encoded) if bert.tokenizer.unk_token_id not in e.ids] or range(len(encoded))
-    tokens = [TokenInfo(encoded[i].tokens, encoded[i].special, tags_of(chosen[i], encoded[i])) for i in known]
+    tokens = [TokenInfo(_read(bert, encoded[i]), encoded[i].special, tags_of(chosen[i], encoded[i])) for i in known]
     found = attentions(bert, [encoded[i] for i in known])
     statistics = head_statistics(found, tokens)
     entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
@@ -82,10 +83,16 @@ def _pronouns(bert: Bert) -> AntecedentAccuracy | None:
             continue
         place = tokens_between(e, case.pronoun_start, case.pronoun_start + len(case.pronoun))[0]
         noun = tokens_between(e, case.antecedent_start, case.antecedent_start + len(case.antecedent))
-        before = [t for t in range(place) if not e.special[t] and not is_punctuation(e.tokens[t])]
+        before = [t for t, token in enumerate(_read(bert, e)[:place]) if not e.special[t] and not is_punctuation(token)]
         if set(noun) < set(before):
             kept.append(e)
             places.append(place)
             nouns.append(noun)
             candidates.append(before)
     return antecedent_accuracy(attentions(bert, kept), places, nouns, candidates) if kept else None
+
+
+def _read(bert: Bert, encoded: Encoded) -> list[str]:
+    """Return the tokens as people read them: a comma is one, however the vocabulary spells it."""
+    vocabulary = readable_vocabulary(bert.tokenizer, bert.n_tokens)
+    return [vocabulary[i] for i in encoded.ids]

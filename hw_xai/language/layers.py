@@ -109,7 +109,7 @@ def as_encoded(bert: Bert, sentences: str | Sequence[str] | Sequence[Encoded]) -
 def padded(bert: Bert, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
     """Return input_ids, attention_mask and segments, each (N, T) with T the longest, on the model's device."""
     longest = max(map(len, encoded))
-    ids = torch.full((len(encoded), longest), bert.tokenizer.pad_token_id or 0)
+    ids = torch.full((len(encoded), longest), bert.blank[0])
     mask, segments = torch.zeros_like(ids), torch.zeros_like(ids)
     for row, e in enumerate(encoded):
         ids[row, : len(e)] = torch.tensor(e.ids)

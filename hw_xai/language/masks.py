@@ -9,6 +9,7 @@ from torch import Tensor
 from ..errors import UserError
 from .bert import Bert
 from .layers import as_encoded, lent, padded
+from .spelling import readable_vocabulary
 from .tokens import Encoded, token_at
 
 Place = str | int  # a word of the sentence, or the index of a token
@@ -20,7 +21,7 @@ class Prediction:
 
     position: int
     hidden: str  # the token that stood there
-    vocabulary: tuple[str, ...]
+    vocabulary: tuple[str, ...]  # as people read it, see `readable_vocabulary`
     probabilities: Tensor  # (V,), sums to one
 
     def top(self, n: int = 10) -> list[tuple[str, float]]:
@@ -69,8 +70,11 @@ def fill_mask(
     masked = encoded.put(hidden, bert.mask_id, bert.tokenizer.mask_token)
     with lent(bert), torch.no_grad():
         logits = bert(**padded(bert, [masked])).logits[0, list(asked)].cpu()  # (P, V)
-    vocabulary = tuple(bert.tokenizer.convert_ids_to_tokens(range(logits.shape[1])))
-    return [Prediction(t, encoded.tokens[t], vocabulary, row.softmax(-1)) for t, row in zip(asked, logits, strict=True)]
+    vocabulary = readable_vocabulary(bert.tokenizer, logits.shape[1])
+    return [
+        Prediction(t, vocabulary[encoded.ids[t]], vocabulary, row.softmax(-1))
+        for t, row in zip(asked, logits, strict=True)
+    ]
 
 
 def mask_what_if(

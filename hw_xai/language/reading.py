@@ -42,7 +42,7 @@ def answers(bert: Bert, questions: Sequence[str], passages: Sequence[str]) -> li
     def read(output: Any, row: int, length: int) -> Tensor:
         return torch.stack((output.start_logits, output.end_logits))[:, row, :length]
 
-    return [_best_span(e, logits) for e, logits in zip(encoded, run(bert, encoded, read), strict=True)]
+    return [best_span(e, logits) for e, logits in zip(encoded, run(bert, encoded, read), strict=True)]
 
 
 def exact_match(bert: Bert, examples: Iterable[ReadingExample]) -> float:
@@ -52,7 +52,7 @@ def exact_match(bert: Bert, examples: Iterable[ReadingExample]) -> float:
     return sum(f.text == e.answer for f, e in zip(found, examples, strict=True)) / len(examples)
 
 
-def _best_span(encoded: Encoded, logits: Tensor) -> Answer:
+def best_span(encoded: Encoded, logits: Tensor) -> Answer:
     """Return the span (start, end) of highest log P(start) + log P(end) in the passage; logits (2, T)."""
     outside = (torch.tensor(encoded.segments) == 0) | torch.tensor(encoded.special)
     start, end = logits.masked_fill(outside, float("-inf")).log_softmax(-1)

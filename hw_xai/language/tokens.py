@@ -32,6 +32,7 @@ class Encoded:
     segments: tuple[int, ...]  # 0 or 1: which text; a special token belongs to the text that it closes
     type_ids: tuple[int, ...]  # what the model is told of the segments
     special: tuple[bool, ...]
+    replaced: tuple[bool, ...]  # whether another token, such as the mask, was put there
     notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -48,11 +49,19 @@ class Encoded:
                 groups.append([t])
         return [self._word(group) for group in groups]
 
+    @property
+    def letter_by_letter(self) -> list[str]:
+        """The words of an alphabet that the vocabulary can only spell out."""
+        return [word.text for word in self.words if 2 < len(word.text) == len(word.tokens) and word.text.isalpha()]
+
     def _continues(self, t: int) -> bool:
-        one_word = self.word_ids[t] == self.word_ids[t - 1] and self.segments[t] == self.segments[t - 1]
+        if self.special[t] or self.special[t - 1] or self.segments[t] != self.segments[t - 1]:
+            return False
+        if self.offsets[t][0] < self.offsets[t - 1][1]:
+            return True  # bytes of one character
         # a tokenizer that cuts at spaces takes a whole Chinese sentence for one word
         chinese = _is_chinese(self._text(t - 1) + self._text(t))
-        return one_word and not chinese and not self.special[t] and not self.special[t - 1]
+        return self.word_ids[t] == self.word_ids[t - 1] and not chinese
 
     def _text(self, t: int) -> str:
         start, end = self.offsets[t]
@@ -61,19 +70,23 @@ class Encoded:
     def _word(self, group: list[int]) -> Word:
         first, last = group[0], group[-1]
         text = self.texts[self.segments[first]][self.offsets[first][0] : self.offsets[last][1]].strip()
+        if any(self.replaced[t] for t in group):  # what the model reads, not what stood there
+            text = "".join(self.tokens[t] if self.replaced[t] else self._text(t).strip() for t in group)
         special = self.special[first]
-        return Word(text or self.tokens[first], tuple(group), self.segments[first], special)
+        spelled = self.tokens[first].replace("Ġ", "␣").replace("▁", "␣")  # a space that is a token of its own
+        return Word(text or spelled, tuple(group), self.segments[first], special)
 
     def keep(self, tokens: Sequence[int]) -> "Encoded":
         """Return the sentence with only these tokens."""
-        columns = ("ids", "tokens", "offsets", "word_ids", "segments", "type_ids", "special")
+        columns = ("ids", "tokens", "offsets", "word_ids", "segments", "type_ids", "special", "replaced")
         return replace(self, **{name: tuple(getattr(self, name)[t] for t in tokens) for name in columns})
 
     def put(self, tokens: Sequence[int], token_id: int, spelling: str) -> "Encoded":
         """Return the sentence with another token, such as the mask, at these places."""
         ids = tuple(token_id if t in tokens else old for t, old in enumerate(self.ids))
         spelled = tuple(spelling if t in tokens else old for t, old in enumerate(self.tokens))
-        return replace(self, ids=ids, tokens=spelled)
+        changed = tuple(t in tokens or old for t, old in enumerate(self.replaced))
+        return replace(self, ids=ids, tokens=spelled, replaced=changed)
 
 
 def _is_chinese(text: str) -> bool:
@@ -101,13 +114,16 @@ def encode(bert: Bert, sentences: str | Sequence[str], pairs: str | Sequence[str
 
 
 def _encoded(bert: Bert, texts: tuple[str, ...], encoding: Any) -> Encoded:
-    segments, current = [], 0
+    segments: list[int] = []
+    current = 0
     for sequence in encoding.sequence_ids:
         current = current if sequence is None else sequence
         segments.append(current)
-    notices = []
+    notices = list(bert.notices)
+    read = len(encoding.ids) - sum(encoding.special_tokens_mask)
     if encoding.overflowing:
-        lost = sum(len(part.ids) - sum(part.special_tokens_mask) for part in encoding.overflowing)
+        whole = bert.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        lost = sum(map(len, whole)) - read
         notices.append(f"{bert.name} reads {bert.max_length} tokens: the last {lost} were cut off")
         warnings.warn(notices[-1], stacklevel=3)
     unknown = [
@@ -118,7 +134,7 @@ def _encoded(bert: Bert, texts: tuple[str, ...], encoding: Any) -> Encoded:
     if unknown:
         spelled = ", ".join(dict.fromkeys(unknown))
         notices.append(f"{bert.name} does not know {spelled}: read as {bert.tokenizer.unk_token}")
-    return Encoded(
+    encoded = Encoded(
         texts=tuple(texts),
         ids=tuple(encoding.ids),
         tokens=tuple(encoding.tokens),
@@ -127,8 +143,15 @@ def _encoded(bert: Bert, texts: tuple[str, ...], encoding: Any) -> Encoded:
         segments=tuple(segments),
         type_ids=tuple(encoding.type_ids),
         special=tuple(map(bool, encoding.special_tokens_mask)),  # a mask that the user wrote is not special
-        notices=tuple(notices),
+        replaced=(False,) * len(encoding.ids),
     )
+    for segment, text in enumerate(texts):
+        if not any(s == segment and not special for s, special in zip(segments, encoded.special, strict=True)):
+            raise UserError(f"a sentence must hold at least one word, got {text!r}, in which {bert.name} reads none")
+    if spelled_out := encoded.letter_by_letter:
+        words = ", ".join(dict.fromkeys(spelled_out))
+        notices.append(f"{bert.name} has no piece of {words}: it reads letters, of which it knows little")
+    return replace(encoded, notices=tuple(notices))
 
 
 def token_at(encoded: Encoded, word: str, occurrence: int | None = None) -> tuple[int, ...]:
@@ -145,7 +168,7 @@ def token_at(encoded: Encoded, word: str, occurrence: int | None = None) -> tupl
     if occurrence is None and len(places) > 1:
         at = ", ".join(str(start) for _, (start, _) in places)
         raise UserError(
-            f'"{word}" stands in {len(places)} places of "{where}" (characters {at}): say which by occurrence=1, 2, …'
+            f'"{word}" stands in {len(places)} places of "{where}" (characters {at}): say which by `occurrence=1`, 2, …'
         )
     chosen = 1 if occurrence is None else occurrence
     if not 1 <= chosen <= len(places):

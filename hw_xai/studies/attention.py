@@ -18,6 +18,7 @@ from ..show.figures.sentences import write_attention_figures
 from ..show.pages.attention import page
 from .masking import MaskPredictions
 from .sentences import display_tokens, places_of, shown_name, words_in
+from .tables import write_csv, write_npz
 
 LONGEST_RELEVANCE = 64  # tokens: gradient × attention takes a backward pass for each
 
@@ -32,6 +33,7 @@ class AttentionStudy:
     vocabulary: Sequence[str]
     corpus: page.Corpus | None
     unavailable: list[str]
+    causal: bool
 
 
 def study_attention(
@@ -50,7 +52,9 @@ def study_attention(
     asked = [places_of(e, words) for e, words in zip(encoded, words_in(encoded, masked), strict=True)]
     predictions = MaskPredictions() if bert.head == "masked-lm" else None
     unavailable = []
-    if predictions is None:
+    if bert.causal:
+        unavailable.append(f"{shown_name(bert)} reads from left to right: it guesses the next token, no hidden one.")
+    elif predictions is None:
         unavailable.append(f"{shown_name(bert)} cannot fill in words: choose a masked language model such as built-in.")
     index = index_corpus(bert, progress) if search else None
     views = []
@@ -78,6 +82,7 @@ def study_attention(
         vocabulary=() if predictions is None else predictions.vocabulary,
         corpus=None if index is None else page.Corpus(**vars(index.corpus)),
         unavailable=unavailable,
+        causal=bert.causal,
     )
 
 
@@ -89,11 +94,32 @@ def write_attention_page(
     search: bool = True,
     progress: bool = True,
 ) -> Path:
-    """Write folder/index.html, and a PNG and SVG of each view; arguments as for `study_attention`."""
+    """Write folder/index.html, a PNG and SVG of each view, and tables; arguments as for `study_attention`."""
     study = study_attention(bert, sentences, masked=masked, search=search, progress=progress)
     written = page.write_attention_page(Path(folder) / "index.html", **vars(study))
-    write_attention_figures(folder, study.sentences, study.heads)
+    write_attention_figures(folder, study.sentences, study.heads, study.causal)
+    write_tables(study, Path(folder))
     return written
+
+
+def write_tables(study: AttentionStudy, folder: Path) -> None:
+    """Write attention.npz, the arrays of each sentence under its number, and heads.csv."""
+    arrays = {}
+    for number, view in enumerate(study.sentences, start=1):
+        parts = {"tokens": view.tokens, "attention": view.attention, "rollout": view.rollout}
+        parts |= {} if view.relevance is None else {"relevance": view.relevance}
+        arrays |= {f"{name}_{number}": values for name, values in parts.items()}
+    write_npz(folder / "attention.npz", arrays)
+    heads = study.heads
+    header = ["layer", "head", "dominant", "entropy", *(f"share to {kind}" for kind in heads.kinds)]
+    header += [] if heads.pronouns is None else ["pronoun finds its noun"]
+    rows = []
+    for layer, head in np.ndindex(*heads.entropy.shape):
+        kind = int(heads.dominant[layer, head])
+        row = [layer + 1, head + 1, "" if kind < 0 else heads.kinds[kind], heads.entropy[layer, head]]
+        row += [*heads.shares[layer, head], *([] if heads.pronouns is None else [heads.pronouns[layer, head]])]
+        rows.append(row)
+    write_csv(folder / "heads.csv", header, rows)
 
 
 def expectations(bert: Bert, encoded: Encoded, words: Sequence[str]) -> list[WhatIf]:

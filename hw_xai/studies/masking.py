@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..language.bert import Bert
 from ..language.layers import in_batches
+from ..language.spelling import readable_vocabulary
 from ..language.tokens import Encoded
 from ..show.pages.attention.page import MaskView
 
@@ -52,8 +53,8 @@ class MaskPredictions:
 
     def _renumber(self, bert: Bert, ids: Tensor) -> np.ndarray:
         unique, inverse = ids.unique(return_inverse=True)
-        tokens = bert.tokenizer.convert_ids_to_tokens(unique.tolist())
-        numbers = torch.tensor([self._numbers.setdefault(token, len(self._numbers)) for token in tokens])
+        vocabulary = readable_vocabulary(bert.tokenizer, bert.n_tokens)
+        numbers = torch.tensor([self._numbers.setdefault(vocabulary[i], len(self._numbers)) for i in unique.tolist()])
         return numbers[inverse].numpy()
 
 

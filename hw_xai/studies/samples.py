@@ -11,10 +11,14 @@ from ..language.corpus import (
     APPLE_SECOND,
     APPLE_SENSES,
     APPLE_SENTENCES,
+    ReadingExample,
     reading_passages,
     sense_sets,
 )
 from ..language.tokens import Encoded, encode, token_at
+from .sentence_files import labelled_sentences, own_passage
+
+MOST = 2_000  # sentences: each with each other is a matrix, for every layer
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,14 @@ def read_sample(bert: Bert, source: str, word: str | None = None, occurrence: in
     return _from_file(bert, Path(source), word, occurrence)
 
 
-def passage_number(source: str) -> int:
-    """Return N of "passage:N"."""
-    text, n = source.removeprefix("passage:"), len(reading_passages())
-    if not text.isdecimal() or not 1 <= int(text) <= n:
-        raise UserError(f'passage:N must name a question from 1 to {n}, got "{text}"')
-    return int(text)
+def read_passage(source: str) -> ReadingExample:
+    """Return what "passage:N" (our questions, from 1) or "passage:FILE" (one's own, see `own_passage`) names."""
+    text, ours = source.removeprefix("passage:"), reading_passages()
+    if Path(text).is_file():
+        return own_passage(Path(text))
+    if not text.isdecimal() or not 1 <= int(text) <= len(ours):
+        raise UserError(f'passage:N must name a question from 1 to {len(ours)}, or a file, got "{text}"')
+    return ours[int(text) - 1]
 
 
 def _ten(word: str) -> Sample:
@@ -72,19 +78,16 @@ def _shipped_set(word: str) -> Sample:
 
 
 def _from_file(bert: Bert, path: Path, word: str | None, occurrence: int | None) -> Sample:
-    if not path.is_file():
-        raise UserError(f"`sentences` must be ten, built-in:WORD, passage:N or a file, but there is no file {path}")
-    try:
-        rows = [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} must be a text in UTF-8, but byte {error.start} is not: save it as UTF-8") from error
-    if len(rows) < 3:
-        raise UserError(f"{path} must hold at least 3 sentences, one a line, got {len(rows)}")
+    rows = labelled_sentences(path)
+    if len(rows) < 2:
+        raise UserError(f"{path} must hold at least 2 sentences, one a line, got {len(rows)}")
+    if len(rows) > MOST:
+        raise UserError(f"{path} must hold at most {MOST:,} sentences, got {len(rows):,}: draw some of them")
     if not word:
         raise UserError("`word` must say which word of the sentences is compared")
-    texts = [row[0].strip() for row in rows]
+    texts = [text for text, _ in rows]
     spans = [_span(e, word, occurrence) for e in encode(bert, texts)]
-    senses = [row[1].strip() if len(row) > 1 else "" for row in rows]
+    senses = [sense for _, sense in rows]
     return Sample(word, texts, spans, senses if all(senses) else None)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from ..explain.embeddings import TRANSFORMS, cosine_similarity, euclidean_distance
-from ..explain.projection import project
+from ..explain.projection import LEAST, project
 from ..explain.separation import SenseReport, sense_report
 from ..language.bert import Bert
-from ..language.corpus import reading_passages
+from ..language.corpus import ReadingExample
 from ..language.layers import hidden_states
 from ..language.reading import answer
 from ..language.senses import untrained
@@ -22,6 +22,7 @@ from ..show.pages.embedding import page
 from ..show.pages.embedding.page import Point, ReportView
 from .samples import Sample
 from .sentences import display_tokens, notices_of, read_sentences, shown_name
+from .tables import write_csv, write_npz
 
 N_OTHERS = 200  # arbitrary tokens: how alike any two are
 MEASURES = {
@@ -68,20 +69,23 @@ def study_senses(bert: Bert, sample: Sample, method: str = "pca", seed: int = 0)
             others=others,
             control_others=control_others,
             train=sample.train,
-            k=min(5, len(sample.texts) - 1),
         )
+    planes, drawn = planes_of(vectors, method, seed)
+    notices = notices_of(encoded)
+    if drawn != method:
+        notices.append(f"{method.upper()} needs more than {len(sample.texts)} sentences: drawn by {drawn.upper()}")
     measures = {"cosine": cosine_similarity, "euclidean": euclidean_distance}
     return SenseStudy(
         model=shown_name(bert),
         sample=sample,
         encoded=encoded,
         vectors=vectors,
-        planes=planes_of(vectors, method, seed),
+        planes=planes,
         matrices={name: np.stack([measure(layer) for layer in vectors]) for name, measure in measures.items()},
         report=report,
         no_report=no_report,
-        method=method,
-        notices=notices_of(encoded),
+        method=drawn,
+        notices=notices,
     )
 
 
@@ -112,7 +116,36 @@ def write_sense_study(study: SenseStudy, folder: str | Path, metric: str = "cosi
     for name, values in study.matrices.items():
         figure = similarity_figure(values, sample.texts, name)
         save_figure(figure, folder / f"similarity-{name}", "".join(sample.texts))
+    write_tables(study, folder)
     return written
+
+
+def write_tables(study: SenseStudy, folder: Path) -> None:
+    """Write vectors.npz, points.csv and, where the senses are judged, senses.csv."""
+    sample, points = study.sample, np.stack([plane.points for plane in study.planes])  # (S, n, 2)
+    senses = sample.senses or [""] * len(sample.texts)
+    named = {"sentences": sample.texts, "senses": senses, "points": points, "vectors": study.vectors}
+    write_npz(folder / "vectors.npz", named | dict(study.matrices))
+    write_csv(
+        folder / "points.csv",
+        ["layer", "number", "sentence", "sense", "x", "y"],
+        [
+            [layer, i + 1, sample.texts[i], senses[i], *points[layer, i]]
+            for layer, i in np.ndindex(len(points), len(senses))
+        ],
+    )
+    if study.report:
+        view = report_view(study.report)
+        write_csv(
+            folder / "senses.csv",
+            ["layer", "vectors", "measure", "model", "untrained control"],
+            [
+                [layer, transform, title, view.model[name][v, layer], view.control[name][v, layer]]
+                for layer in range(len(points))
+                for v, transform in enumerate(view.transforms)
+                for name, title in view.names.items()
+            ],
+        )
 
 
 def write_embedding_page(
@@ -122,32 +155,41 @@ def write_embedding_page(
     return write_sense_study(study_senses(bert, sample, method, seed), folder, metric)
 
 
-def write_passage_page(bert: Bert, number: int, folder: str | Path, method: str = "pca", seed: int = 0) -> Path:
-    """Write the page on one question, passage and answer, as a reading model sees them; number counts from 1."""
-    example = reading_passages()[number - 1]
+def write_passage_page(
+    bert: Bert, example: ReadingExample, folder: str | Path, method: str = "pca", seed: int = 0
+) -> Path:
+    """Write the page on one question, passage and answer, as a reading model sees them."""
     [encoded] = encode(bert, [example.question], [example.passage])
-    right = tokens_between(encoded, example.start, example.start + len(example.answer), 1)
+    found = answer(bert, example.question, example.passage)
+    start, end = example.start, example.start + len(example.answer)
+    right = tokens_between(encoded, start, end, 1) if example.answer else found.tokens
     [states] = hidden_states(bert, [encoded])
     kept = [t for t in range(len(encoded)) if not encoded.special[t]]
     vectors = states[:, kept].numpy()
     tokens = display_tokens(bert, encoded)
     groups = ["answer" if t in right else ("question", "passage")[encoded.segments[t]] for t in kept]
     points = [_token_point(encoded, t, group, tokens[t]) for t, group in zip(kept, groups, strict=True)]
-    found = answer(bert, example.question, example.passage)
-    planes = planes_of(vectors, method, seed)
+    planes, drawn = planes_of(vectors, method, seed)
+    told = f"the answer is “{example.answer}”. " if example.answer else "no other answer was told. "
     written = page.write_embedding_page(
         Path(folder) / "index.html",
         example.question,
-        f"{shown_name(bert)} answers “{found.text}” ({found.probability:.0%}); the answer is “{example.answer}”. "
+        f"{shown_name(bert)} answers “{found.text}” ({found.probability:.0%}); {told}"
         "Each dot is a token of the question, the passage or the answer. Early layers put like words together; see in "
         "which layer the question finds its context, and where the answer leaves the rest.",
         points,
         planes,
         np.stack([cosine_similarity(layer) for layer in vectors]),
         None,
-        method=method,
+        method=drawn,
     )
     save_figure(plane_figure(planes, groups), Path(folder) / "projection")
+    rows = [
+        [layer, i + 1, tokens[t], group, *plane.points[i]]
+        for layer, plane in enumerate(planes)
+        for i, (t, group) in enumerate(zip(kept, groups, strict=True))
+    ]
+    write_csv(Path(folder) / "points.csv", ["layer", "number", "token", "part", "x", "y"], rows)
     return written
 
 
@@ -169,15 +211,19 @@ def word_vectors(
     """Return the word's vectors (S, n, D), means over its tokens, and those of arbitrary tokens (S, m, D)."""
     states = hidden_states(bert, encoded)
     word = torch.stack([layers[:, list(at)].mean(1) for layers, at in zip(states, places, strict=True)], dim=1)
-    rest = torch.cat([layers[:, 1:-1] for layers in states], dim=1)
+    rest = torch.cat([layers[:, ~torch.tensor(e.special)] for layers, e in zip(states, encoded, strict=True)], dim=1)
     chosen = torch.linspace(0, rest.shape[1] - 1, min(N_OTHERS, rest.shape[1])).long()
     return word.numpy(), rest[:, chosen].numpy()
 
 
-def planes_of(vectors: np.ndarray, method: str, seed: int) -> list[Plane]:
-    """Project every layer of vectors (S, n, d), with what each plane is worth."""
-    found = (project(layer, method, seed=seed) for layer in vectors)
-    return [Plane(p.points, p.explained_variance, p.trustworthiness) for p in found]
+def planes_of(vectors: np.ndarray, method: str, seed: int) -> tuple[list[Plane], str]:
+    """Project every layer of vectors (S, n, d), with what each plane is worth, and tell by which method.
+
+    Where there are too few vectors for a method, that is PCA.
+    """
+    drawn = method if vectors.shape[1] >= LEAST[method] else "pca"
+    found = (project(layer, drawn, seed=seed) for layer in vectors)
+    return [Plane(p.points, p.explained_variance, p.trustworthiness) for p in found], drawn
 
 
 def plane_figure(planes: Sequence[Plane], groups: Sequence[str]):
@@ -203,6 +249,8 @@ def _unjudged(sample: Sample) -> str:
 def report_view(report: SenseReport) -> ReportView:
     """Return a report as the page takes it: measures that were not computed are left out."""
     names = MEASURES | {"knn": f"{report.k}-NN accuracy"}
+    if report.k == 1:  # said already
+        del names["knn"]
     if np.isnan(report.model.random_similarity).all():
         del names["random_similarity"]
     return ReportView(

@@ -36,8 +36,15 @@ def display_tokens(bert: Bert, encoded: Encoded) -> list[str]:
         start, end = encoded.offsets[t]
         text = encoded.texts[encoded.segments[t]][start:end].strip()
         written = text and encoded.ids[t] not in (bert.tokenizer.unk_token_id, bert.tokenizer.mask_token_id)
-        shown.append(("##" if token.startswith("##") else "") + text if written else token)
+        text = ("##" if token.startswith("##") else "") + text if written else token
+        alike = [u for u in range(len(encoded)) if _place(encoded, u) == _place(encoded, t)]
+        shared = written and len(alike) > 1  # bytes of one character
+        shown.append(f"{text} {alike.index(t) + 1}/{len(alike)}" if shared else text)
     return shown
+
+
+def _place(encoded: Encoded, t: int) -> tuple[int, int, int]:
+    return (encoded.segments[t], *encoded.offsets[t])
 
 
 def places_of(encoded: Encoded, words: Sequence[str]) -> list[int]:
@@ -48,7 +55,7 @@ def places_of(encoded: Encoded, words: Sequence[str]) -> list[int]:
         try:
             found += places(encoded, name, number)
         except UserError as error:
-            said = str(error).replace("occurrence=1, 2, …", f"{name}#1, {name}#2, …")
+            said = str(error).replace("`occurrence=1`, 2, …", f"{name}#1, {name}#2, …")
             raise UserError(said.replace("`occurrence`", "the number behind #")) from error
     return found
 

@@ -25,6 +25,7 @@ from ..show.pages.tokens import page
 from ..show.pages.tokens.page import MethodView, SentenceScores
 from .choices import names_or_all
 from .sentences import notices_of, shown_name
+from .tables import write_csv
 
 TITLES = {
     "gradient": ("Gradient", "How much the score moves with a word: length only, no sign.", False),
@@ -90,6 +91,14 @@ def write_token_page(
         if values:
             figure = words_figure([text for text, _ in sentence.words], values, sentence.explained)
             save_figure(figure, Path(folder) / f"{number}-words", sentence.text)
+    rows = [
+        [number, sentence.explained, place, word, method.title, value]
+        for number, sentence in enumerate(study.sentences, start=1)
+        for method in sentence.methods
+        if method.values is not None
+        for place, ((word, _), value) in enumerate(zip(sentence.words, method.values, strict=True), start=1)
+    ]
+    write_csv(Path(folder) / "words.csv", ["sentence", "explained", "place", "word", "method", "value"], rows)
     return written
 
 
@@ -97,16 +106,25 @@ def _scores(
     bert: Bert, encoded: Encoded, methods: Sequence[str], settings: Mapping[str, int], asked: Mapping[str, Any]
 ) -> SentenceScores:
     changed, score = question(bert, encoded, **asked)
+    hidden = ""
+    if changed is not encoded:
+        word = score.name.removeprefix("log P(").removesuffix(")")
+        hidden = f"“{word}” is hidden: the model reads {bert.tokenizer.mask_token}"
+        if asked.get("word") is None:
+            hidden += "; no word was named, and this is the one that the others speak for most"
     views, explained = [], None
     for method in methods:
         view, found = _view(bert, changed, score, method, settings)
         views.append(view)
         explained = found or explained
+    if explained is None:
+        raise UserError(views[0].error)
     return SentenceScores(
         text=" / ".join(encoded.texts),
-        words=[(word.text, word.special) for word in encoded.words],
-        explained=explained.explained if explained else score.name,
-        value=explained.value if explained else float("nan"),
+        words=[(word.text, word.special) for word in changed.words],
+        explained=explained.explained,
+        value=explained.value,
+        hidden=hidden,
         methods=views,
     )
 
@@ -119,7 +137,7 @@ def _view(
     options = {name: settings[name] for name in OPTIONS.get(method, ()) if name in settings}
     try:
         found = attribute_tokens(bert, encoded, method, score=score, **options)
-    except UserError as error:
+    except ValueError as error:
         return MethodView(title, text, None, signed, error=str(error)), None
     gap = _completeness_gap(bert, encoded, score, found) if method == "ig" else None
     return MethodView(title, text, found.scores.numpy(), signed, gap), found

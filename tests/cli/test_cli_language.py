@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -40,6 +41,9 @@ def test_attend_writes_one_page_and_pictures(tmp_path, capsys):
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "http" not in html.replace("http-equiv", "")
     assert len(html) < 2e6
+    with np.load(tmp_path / "attention.npz") as arrays:
+        assert arrays["attention_1"].shape[-1] == len(arrays["tokens_1"])
+    assert (tmp_path / "heads.csv").read_text(encoding="utf-8-sig").startswith("layer,head,dominant,entropy,share to")
     for name in ("1-all-heads", "1-mean", "1-rollout", "1-relevance", "heads", "entropy"):
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
         assert (tmp_path / f"{name}.svg").stat().st_size > 1000
@@ -67,8 +71,8 @@ def test_attend_without_a_masked_word_head(tmp_path, reader):
 
 
 def test_a_sentence_that_is_too_long_is_cut_off_with_a_notice(tmp_path, capsys, reader):
-    arguments = ["tokens", "she " * 200, "--model", str(reader), "--method", "gradient", "--out", str(tmp_path)]
-    assert main(arguments) == 0
+    arguments = ["tokens", "she " * 200, "--model", str(reader), "--method", "gradient", "--reference", "she"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
     assert "reads 160 tokens: the last 42 were cut off" in capsys.readouterr().err
     assert "were cut off" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
@@ -85,6 +89,11 @@ def test_embed_the_ten_sentences(tmp_path, capsys):
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "untrained" in html
     assert "trustworthiness" in html
+    with np.load(tmp_path / "vectors.npz") as arrays:
+        assert arrays["vectors"].shape[:2] == arrays["points"].shape[:2]
+        assert len(arrays["sentences"]) == 10
+    assert "silhouette" in (tmp_path / "senses.csv").read_text(encoding="utf-8-sig")
+    assert "蘋果茶真難喝,fruit" in (tmp_path / "points.csv").read_text(encoding="utf-8-sig")
     for name in ("projection", "similarity-cosine", "similarity-euclidean"):
         assert (tmp_path / f"{name}.png").exists()
         assert (tmp_path / f"{name}.svg").exists()
@@ -140,8 +149,8 @@ def test_the_shipped_reader_shows_where_its_answer_goes(tmp_path):
         (["attend", NURSE, "--mask", "nurze"], 'Did you mean "nurse"?'),
         (["attend", NURSE, "--mask", "the"], "the#1, the#2"),
         (["attend", NURSE, "--mask", "the#0"], "the number behind # must be between 1 and 2"),
-        (["tokens", NURSE, "--word", "the", "--occurrence", "0", "--method", "ig"], "--occurrence must be"),
-        (["embed", "--sentences", "ten", "--word", "果", "--occurrence", "0"], "--occurrence must be"),
+        (["tokens", NURSE, "--word", "the", "--occurrence", "0", "--method", "ig"], "argument --occurrence: must be"),
+        (["embed", "--sentences", "ten", "--word", "果", "--occurrence", "0"], "argument --occurrence: must be"),
         (["attend", NURSE, "--mask", "the#3"], "the number behind # must be between 1 and 2"),
         (["tokens", "a b", "--method", "limes"], 'Did you mean "lime"?'),
         (["tokens", "a b", "--method", ","], "needs at least one name"),
@@ -150,6 +159,10 @@ def test_the_shipped_reader_shows_where_its_answer_goes(tmp_path):
         (["tokens", NURSE, "--model", "built-in-reader", "--word", "she"], "give --reference"),
         (["tokens", "a b", "--n-samples", "0"], "whole number of at least 1"),
         (["tokens", "a b", "--seed", "-1"], "whole number from 0"),
+        (["tokens", NURSE, "--word", "she", "--method", "lime", "--n-samples", "1"], "--n-samples must be"),
+        (["tokens", "\u200b"], "must hold at least one word"),
+        (["attend", "\u200b"], "must hold at least one word"),
+        (["tokens", NURSE, "--model", "built-in-reader"], "give the passage as --pair"),
         (["attend", "a", "--model", "./nowhere"], "no folder of a model"),
         (["bert"], "train|report"),
     ],
@@ -159,7 +172,7 @@ def test_a_mistake_is_one_sentence(fails, arguments, part):
 
 
 def test_models_that_are_none_are_told_in_a_sentence(tmp_path, fails, monkeypatch):
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import T5Config, T5ForConditionalGeneration
 
     def refuse(*_, **__):
         raise OSError("no network in this test")
@@ -168,12 +181,12 @@ def test_models_that_are_none_are_told_in_a_sentence(tmp_path, fails, monkeypatc
     monkeypatch.setattr("socket.getaddrinfo", refuse)
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "vocab.txt").write_text("[PAD]\n[UNK]\n", encoding="utf-8")
-    decoder = GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=1, n_head=1, vocab_size=9, bos_token_id=0, eos_token_id=0))
-    decoder.save_pretrained(tmp_path / "gpt")
-    load_bert("built-in").tokenizer.save_pretrained(tmp_path / "gpt")
+    other = T5ForConditionalGeneration(T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=1, vocab_size=9))
+    other.save_pretrained(tmp_path / "t5")
+    load_bert("built-in").tokenizer.save_pretrained(tmp_path / "t5")
     for command in (["attend", "a"], ["tokens", "a"], ["embed"]):
         assert "config.json is missing (it holds vocab.txt" in fails(*command, "--model", tmp_path / "words")
-        assert "no encoder of BERT shape but gpt2" in fails(*command, "--model", tmp_path / "gpt")
+        assert "no encoder of BERT shape but t5" in fails(*command, "--model", tmp_path / "t5")
         assert "hf download bert-base-chinese" in fails(*command, "--model", "bert-base-chinese")
 
 
@@ -189,7 +202,11 @@ def test_tokens_compares_the_methods(tmp_path):
     html = (tmp_path / "index.html").read_text(encoding="utf-8")
     for part in ("log P(she)", "Integrated gradients", "LIME", "Occlusion", "the gap is", "Do they agree?"):
         assert part in html
+    assert "“she” is hidden: the model reads [MASK]" in html
+    assert '">[MASK]</span>' in html
+    assert '">she</span>' not in html
     assert (tmp_path / "1-words.png").exists()
+    assert "[MASK],Integrated gradients," in (tmp_path / "words.csv").read_text(encoding="utf-8-sig")
 
 
 def test_tokens_by_similarity(tmp_path):

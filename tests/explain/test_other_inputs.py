@@ -156,3 +156,27 @@ def test_the_examples_run(name, found, capsys):
     with torch.random.fork_rng():
         example.main()
     assert found in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("explain", [shapley, lime])
+def test_a_region_of_one_element_is_hidden_behind_zero(explain):
+    table = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2)).double()
+    inputs = torch.rand((2, 5), generator=torch.Generator().manual_seed(0)).double() + 1
+    found = explain(table, inputs, 1, segments=COLUMNS, n_samples=100)
+    assert (found.abs().sum(dim=1) > 0).all()
+    close(found, explain(table, inputs, 1, segments=COLUMNS, n_samples=100, fill=0.0))
+
+
+def test_data_of_each_input_in_a_closure_is_noticed():
+    """Rows come in chunks: every one would be read with the data of the first."""
+    data = torch.randn((3, 4), generator=torch.Generator().manual_seed(0)).double()
+    inputs = torch.rand((3, 4), generator=torch.Generator().manual_seed(1)).double()
+    model = lambda x: ((x * data[: len(x)]) ** 2).cumsum(dim=1)  # noqa: E731
+    for explain in (gradient, partial(occlusion, window=1, stride=1), partial(smooth_grad, n_samples=3)):
+        with pytest.raises(ValueError, match="`model` must give an input the same scores alone and among others"):
+            explain(model, inputs, 1)
+    expected = torch.zeros(3, 4).double()
+    expected[:, :2] = 2 * inputs[:, :2] * data[:, :2] ** 2
+    close(gradient(model, inputs, 1, batch_size=3), expected)
+    weights = torch.ones(3, 4).double()  # as many rows as inputs, by chance
+    close(gradient(lambda x: x @ weights.T, inputs, 1), torch.ones(3, 4).double())

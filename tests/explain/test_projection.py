@@ -101,7 +101,7 @@ def test_equal_vectors_lie_at_the_origin(method):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"vectors": np.ones((2, 3))}, r"`vectors` must be \(n, d\) with n of at least 3, got shape \(2, 3\)"),
+        ({"vectors": np.ones((1, 3))}, r"`vectors` must be \(n, d\) with n of at least 2, got shape \(1, 3\)"),
         ({"vectors": np.ones((3, 3)), "method": "umap"}, "with n of at least 4"),
         ({"vectors": np.ones(3)}, r"`vectors` must be \(n, d\)"),
         ({"vectors": np.full((9, 3), math.nan)}, "`vectors` must be finite"),

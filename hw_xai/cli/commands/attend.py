@@ -2,6 +2,12 @@
 
 import argparse
 
+from ...language.bert import load_bert
+from ...language.masks import WhatIf
+from ...studies.attention import expectations, write_attention_page
+from ...studies.sentences import missing_words, notices_of, read_sentences, words_in
+from ..notes import print_notes
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sentences", nargs="+", metavar="SENTENCE", help="what BERT is to read, in quotes")
@@ -13,28 +19,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ...language.bert import load_bert
-    from ...studies.attention import expectations, write_attention_page
-    from ...studies.sentences import missing_words, notices_of, read_sentences, words_in
-    from ..notes import print_notes, told_in_flags
-
-    with told_in_flags("mask"):
-        bert = load_bert(options.model)
-        pairs = None if options.pair is None else [options.pair] * len(options.sentences)
-        encoded = read_sentences(bert, options.sentences, pairs)
-        print_notes(notices_of(encoded))
-        masked = words_in(encoded, options.mask)  # a word that stands nowhere is told before anything is printed
-        print_notes(missing_words(encoded, options.mask))
-        for e, words in zip(encoded, masked, strict=True):
-            if words:
-                print(" / ".join(e.texts))
-            for told in expectations(bert, e, words):
-                _print(told, words[1:])
-        page = write_attention_page(bert, encoded, options.out, masked=options.mask, search=not options.no_search)
-        print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    bert = load_bert(options.model)
+    pairs = None if options.pair is None else [options.pair] * len(options.sentences)
+    encoded = read_sentences(bert, options.sentences, pairs)
+    print_notes(notices_of(encoded))
+    masked = words_in(encoded, options.mask)  # a word that stands nowhere is told before anything is printed
+    print_notes(missing_words(encoded, options.mask))
+    for e, words in zip(encoded, masked, strict=True):
+        if words:
+            print(" / ".join(e.texts))
+        for told in expectations(bert, e, words):
+            _print(told, words[1:])
+    page = write_attention_page(bert, encoded, options.out, masked=options.mask, search=not options.no_search)
+    print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
-def _print(told, others: list[str]) -> None:
+def _print(told: WhatIf, others: list[str]) -> None:
     """Print what is expected at one token, alone and with the other words hidden as well."""
     if told.after is told.before:
         print(f"{told.before.hidden} is hidden:")

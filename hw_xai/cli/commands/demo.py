@@ -16,7 +16,7 @@ from ...models import load_model
 from ...show import Item, Panel, write_gallery
 from ...studies.attention import write_attention_page
 from ...studies.pictures import Picture, chosen_methods, class_pictures, explain_picture, write_explained
-from ...studies.samples import read_sample
+from ...studies.samples import read_passage, read_sample
 from ...studies.senses import write_embedding_page, write_passage_page
 from ...studies.tokens import write_token_page
 from ...vision.dishes.synthetic import SyntheticFood11
@@ -110,7 +110,7 @@ def _write_bert_pages(out: Path) -> Iterator[str]:
     yield "attention"
     write_embedding_page(bert, read_sample(bert, "ten"), out / "senses")
     yield "senses"
-    write_passage_page(load_bert("built-in-reader"), PASSAGE, out / "reader")
+    write_passage_page(load_bert("built-in-reader"), read_passage(f"passage:{PASSAGE}"), out / "reader")
     yield "reader"
     write_token_page(bert, CLOZE, out / "words", settings={"n_samples": N_SAMPLES})
     yield "words"

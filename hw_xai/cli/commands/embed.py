@@ -1,11 +1,16 @@
 """What does each layer make of a word? One page: projection, similarities, and whether its senses separate.
 
---sentences: "ten" (the homework's ten of 蘋果), "built-in:WORD" (our sense-labelled set of a word), "passage:N" (a
-question, its passage and answer), or a file with a sentence a line and, after a tab, its sense.
+--sentences: "ten" (the homework's ten of 蘋果), "built-in:WORD" (our sense-labelled set of a word), "passage:N" or
+"passage:FILE" (a question, its passage and answer), or a file: a sentence a line and, after a tab, its sense, or CSV or
+JSON with the columns sentence and sense.
 """
 
 import argparse
 
+from ...language.bert import load_bert
+from ...studies.samples import read_passage, read_sample
+from ...studies.senses import study_senses, write_passage_page, write_sense_study
+from ..notes import print_notes
 from ..options import add, seed
 
 METHODS = ("pca", "tsne", "umap")
@@ -24,22 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ...language.bert import load_bert
-    from ...studies.samples import passage_number, read_sample
-    from ...studies.senses import study_senses, write_passage_page, write_sense_study
-    from ..notes import print_notes, told_in_flags
-
-    with told_in_flags("sentences", "word", "occurrence"):
-        if options.sentences.startswith("passage:"):
-            number = passage_number(options.sentences)
-            bert = load_bert(options.model or "built-in-reader")
-            page = write_passage_page(bert, number, options.out, options.method, options.seed)
-        else:
-            bert = load_bert(options.model or "built-in")
-            sample = read_sample(bert, options.sentences, options.word, options.occurrence)
-            study = study_senses(bert, sample, options.method, options.seed)
-            print_notes(study.notices)
-            page = write_sense_study(study, options.out, options.metric)
-            if study.report:
-                print(study.report.table("raw"))
-        print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    if options.sentences.startswith("passage:"):
+        example = read_passage(options.sentences)
+        bert = load_bert(options.model or "built-in-reader")
+        page = write_passage_page(bert, example, options.out, options.method, options.seed)
+    else:
+        bert = load_bert(options.model or "built-in")
+        sample = read_sample(bert, options.sentences, options.word, options.occurrence)
+        study = study_senses(bert, sample, options.method, options.seed)
+        print_notes(study.notices)
+        page = write_sense_study(study, options.out, options.metric)
+        if study.report:
+            print(study.report.table("raw"))
+    print(f"done: open {page} ({page.stat().st_size / 1e6:.1f} MB)")

@@ -16,18 +16,19 @@ from .pictures import save_png
 from .style import INK, LINE, QUIET, mark_of, missing, sheet, styled
 
 if TYPE_CHECKING:
+    from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
     from ..pages.attention.page import HeadsView, SentenceView
 
 
 @styled
-def attention_figure(tokens: Sequence[str], attention: np.ndarray, title: str = "") -> Figure:
-    """Draw one head (T, T): rows look, columns are looked at."""
+def attention_figure(tokens: Sequence[str], attention: np.ndarray, title: str = "", causal: bool = False) -> Figure:
+    """Draw one head (T, T): rows look, columns are looked at. causal: what cannot be looked at is left grey."""
     side = 1.6 + min(0.27 * len(tokens), 12)
     figure = sheet(side + 0.8, side)
     ax = figure.subplots()
-    image = ax.imshow(attention, cmap=_fire(), vmin=0)
+    image = ax.imshow(_seen(attention, causal), cmap=_fire(), vmin=0)
     size = min(9.5, 800 / len(tokens))  # points: a long sentence is read in the page
     ax.set_xticks(range(len(tokens)), tokens, rotation=90)
     ax.set_yticks(range(len(tokens)), tokens)
@@ -39,13 +40,16 @@ def attention_figure(tokens: Sequence[str], attention: np.ndarray, title: str = 
 
 
 @styled
-def all_heads_figure(attention: np.ndarray, title: str = "") -> Figure:
-    """Draw every head (L, H, T, T) small, a row for each layer; brightness is the square root of the attention."""
+def all_heads_figure(attention: np.ndarray, title: str = "", causal: bool = False) -> Figure:
+    """Draw every head (L, H, T, T) small, a row for each layer; brightness is the square root of the attention.
+
+    causal: as for `attention_figure`.
+    """
     n_layers, n_heads = attention.shape[:2]
     figure = sheet(0.9 * n_heads + 0.5, 0.9 * n_layers + 0.6)
     axes = figure.subplots(n_layers, n_heads, squeeze=False)
     for (layer, head), ax in np.ndenumerate(axes):
-        ax.imshow(np.sqrt(attention[layer, head]), cmap=_fire(), vmin=0, vmax=1)
+        ax.imshow(_seen(np.sqrt(attention[layer, head]), causal), cmap=_fire(), vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         if layer == 0:
@@ -151,15 +155,18 @@ def words_figure(
     return figure
 
 
-def write_attention_figures(folder: str | Path, sentences: Sequence[SentenceView], heads: HeadsView) -> list[Path]:
+def write_attention_figures(
+    folder: str | Path, sentences: Sequence[SentenceView], heads: HeadsView, causal: bool = False
+) -> list[Path]:
     """Write the views of the attention page as PNG and SVG, those of one layer for the last."""
     written = []
     for number, view in enumerate(sentences, start=1):
         last = len(view.attention)
+        mean = f"layer {last}, mean of its heads"
         drawn = {
-            "all-heads": all_heads_figure(view.attention, "every head, a row for each layer"),
-            "mean": attention_figure(view.tokens, view.attention[-1].mean(0), f"layer {last}, mean of its heads"),
-            "rollout": attention_figure(view.tokens, view.rollout[-1], f"rollout up to layer {last}"),
+            "all-heads": all_heads_figure(view.attention, "every head, a row for each layer", causal),
+            "mean": attention_figure(view.tokens, view.attention[-1].mean(0), mean, causal),
+            "rollout": attention_figure(view.tokens, view.rollout[-1], f"rollout up to layer {last}", causal),
         }
         if view.relevance is not None:
             title = "gradient × attention: what each guess rests on"
@@ -188,7 +195,13 @@ def save_figure(figure: Figure, stem: Path, text: str = "") -> list[Path]:
     return [png, svg]
 
 
-def _fire():
+def _seen(attention: np.ndarray, causal: bool) -> np.ndarray:
+    """Return attention (T, T) with NaN where a token of a model that reads from left to right cannot look."""
+    hidden = np.triu(np.ones(attention.shape, dtype=bool), 1) & causal
+    return np.where(hidden, np.nan, attention)
+
+
+def _fire() -> ListedColormap:
     from matplotlib.colors import ListedColormap
 
-    return ListedColormap(over(table(False), NIGHT) / 255)
+    return ListedColormap(over(table(False), NIGHT) / 255).with_extremes(bad=LINE)

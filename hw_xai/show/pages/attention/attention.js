@@ -101,6 +101,7 @@ function drawHeatmap() {
   const head = make("thead", {}, make("tr", {}, make("th"), ...rows.map((t) => make("th", { textContent: tokens[t] }))));
   const body = make("tbody", {}, ...rows.map((i) => make("tr", {}, make("th", { textContent: tokens[i] }), ...rows.map((j) => {
     const weight = weights[i * n + j];
+    if (data.causal && j > i) return make("td", { className: "unseen", title: `${tokens[i]} is read before ${tokens[j]}` });
     return make("td", { title: `${tokens[i]} → ${tokens[j]}: ${weight.toFixed(3)}`, style: { background: css(weight / (most || 1)) } });
   }))));
   document.querySelector(".heat").replaceChildren(head, body);
@@ -149,7 +150,10 @@ function drawThumbnails() {
     grid.append(make("span", { textContent: layer + 1 }));
     for (let head = 0; head < nHeads; head++) {
       const canvas = make("canvas", { width: n, height: n }), pixels = new ImageData(n, n);
-      chosen(layer, head).forEach((weight, i) => pixels.data.set([...colour(Math.sqrt(weight)), 255], 4 * i));
+      chosen(layer, head).forEach((weight, i) => {
+        const unseen = data.causal && i % n > Math.floor(i / n);
+        pixels.data.set(unseen ? [128, 128, 128, 90] : [...colour(Math.sqrt(weight)), 255], 4 * i);
+      });
       canvas.getContext("2d").putImageData(pixels, 0, 0);
       const name = data.heads.names[layer][head], label = `Layer ${layer + 1}, head ${head + 1}${name ? ": " + name : ""}`;
       const button = make("button", { type: "button", title: label, "aria-label": label, dataset: { layer, head } }, canvas);

@@ -99,14 +99,20 @@ def write_attention_page(
     vocabulary: Sequence[str] = (),
     corpus: Corpus | None = None,
     unavailable: Sequence[str] = (),
+    causal: bool = False,
 ) -> Path:
-    """Write the page and return its path. unavailable: a sentence for each view that this model cannot give."""
+    """Write the page and return its path.
+
+    unavailable: a sentence for each view that this model cannot give. causal: no token looks at those behind it, which
+    is drawn as hatched.
+    """
     used = _Used(corpus)
     data = {
         "sentences": [_sentence(sentence, used) for sentence in sentences],
         "heads": _heads(heads),
         "vocabulary": list(vocabulary),
         "corpus": used.as_json(),
+        "causal": causal,
     }
     return write_page(
         path,
@@ -122,6 +128,7 @@ def write_attention_page(
         has_masks=any(sentence.masks for sentence in sentences),
         has_relevance=any(sentence.relevance is not None for sentence in sentences),
         unavailable=unavailable,
+        causal=causal,
         data=data,
     )
 

@@ -1,8 +1,14 @@
 const { points, layers, groups, report } = data;
 const state = { layer: layers.length - 1, point: null };
 const groupColour = (group) => data.colours[groups.indexOf(group) % data.colours.length];
+const MANY = 24; // more dots than this have no letters beside them, and a matrix of pixels
+/* circle, square, triangle, diamond, cross, as the figures have them */
+const outlines = ["M7 0A7 7 0 1 1 -7 0A7 7 0 1 1 7 0Z", "M-6 -6H6V6H-6Z", "M0 -8L7.5 6H-7.5Z", "M0 -8L8 0L0 8L-8 0Z",
+  "M-7 -3.5L-3.5 -7L0 -3.5L3.5 -7L7 -3.5L3.5 0L7 3.5L3.5 7L0 3.5L-3.5 7L-7 3.5L-3.5 0Z"];
+const shape = (group) => groups.indexOf(group) % outlines.length;
+const sample = (group) => make("i", { title: group, dataset: { shape: shape(group) }, style: { "--group": groupColour(group) } });
 const metric = () => document.querySelector("[name=metric]:checked")?.value || data.metric;
-let matrices = {};
+let matrices = {}, dots = [];
 
 function written({ before, word, after, image }) {
   if (image) return [make("img", { className: "thumb", src: image, alt: "" }), word]; // a dot may be a photo
@@ -14,7 +20,7 @@ function drawPlot() {
   const layer = layers[state.layer], xs = layer.points.map(([x]) => x), ys = layer.points.map(([, y]) => y);
   const spread = Math.max(Math.max(...xs) - Math.min(...xs), (Math.max(...ys) - Math.min(...ys)) * 1.25) || 1;
   const [cx, cy] = [(Math.max(...xs) + Math.min(...xs)) / 2, (Math.max(...ys) + Math.min(...ys)) / 2];
-  all("#plot .dot").forEach((dot, i) => {
+  dots.forEach((dot, i) => {
     const x = 300 + (xs[i] - cx) / spread * 500, y = 240 - (ys[i] - cy) / spread * 500;
     dot.style.transform = `translate(${x}px, ${y}px)`;
   });
@@ -23,37 +29,41 @@ function drawPlot() {
 
 function setUpPlot() {
   const plot = one("plot");
-  plot.innerHTML = points.map(() => '<g class="dot" tabindex="-1" role="button"><circle class="reach" r="18"/><circle class="seen" r="7"/><text y="-12"></text></g>').join("");
-  if (points.length <= 24) plot.classList.add("few");
+  const few = points.length <= MANY;
+  plot.innerHTML = points.map(({ group }) => few
+    ? `<g class="dot few" tabindex="-1" role="button"><circle class="reach" r="18"/><path class="seen" d="${outlines[shape(group)]}"/><text y="-12"></text></g>`
+    : `<path class="dot seen" tabindex="-1" role="button" d="${outlines[shape(group)]}"/>`).join("");
+  plot.classList.toggle("few", few);
+  plot.classList.toggle("many", !few);
   all(".dot", plot).forEach((dot, i) => {
     const point = points[i];
-    dot.classList.toggle("few", points.length <= 24);
     dot.style.setProperty("--group", groupColour(point.group));
     dot.dataset.group = point.group;
     dot.setAttribute("aria-label", `${point.group}: ${point.before}${point.word}${point.after}`);
-    dot.querySelector("text").textContent = point.label;
+    if (few) dot.querySelector("text").textContent = point.label;
     for (const event of ["mouseenter", "focus", "click"]) on(dot, event, () => { state.point = i; drawPoint(); });
   });
   walk(plot, ".dot");
+  dots = all(".dot", plot);
 }
 
 function drawPoint() {
   const i = state.point;
-  all("#plot .dot").forEach((dot, k) => dot.classList.toggle("on", k === i));
   if (i === null) return;
-  one("about").replaceChildren(make("i", { style: { "--group": groupColour(points[i].group) } }), ` ${points[i].group}: `, ...written(points[i]));
+  dots.forEach((dot, k) => dot.classList.toggle("on", k === i));
+  one("about").replaceChildren(sample(points[i].group), ` ${points[i].group}: `, ...written(points[i]));
   const distances = layers[state.layer].nearest[i];
-  one("near").replaceChildren(...distances.map(([k, similarity]) => make("li", {}, make("i", { title: points[k].group, style: { "--group": groupColour(points[k].group) } }),
+  one("near").replaceChildren(...distances.map(([k, similarity]) => make("li", {}, sample(points[k].group),
     make("span", { className: "number", textContent: similarity.toFixed(2) }), make("span", {}, ...written(points[k])))));
 }
 
 function setUpGroups() {
   one("groups").replaceChildren(...groups.map((group) => {
     const box = make("input", { type: "checkbox", checked: true, value: group });
-    on(box, "change", () => all("#plot .dot").forEach((dot) => {
+    on(box, "change", () => dots.forEach((dot) => {
       if (dot.dataset.group === group) dot.style.display = box.checked ? "" : "none";
     }));
-    return make("label", {}, box, make("i", { style: { "--group": groupColour(group) } }), group);
+    return make("label", {}, box, sample(group), group);
   }));
 }
 
@@ -61,25 +71,48 @@ function setUpGroups() {
 function drawMatrix() {
   if (!one("matrix")) return;
   const { low, high, numbers } = matrices[metric()], n = points.length;
-  const rows = Float64Array.from(rowOf(numbers, state.layer), (v) => low + (high - low) * v / 65535);
-  const off = rows.filter((_, i) => Math.floor(i / n) !== i % n);
-  const ends = one("alone").checked ? [Math.min(...off), Math.max(...off)] : [low, high];
+  const levels = rowOf(numbers, state.layer), value = (k) => low + (high - low) * levels[k] / 65535;
+  let ends = [low, high];
+  if (one("alone").checked) {
+    let [least, most] = [65535, 0]; // of pairs: everything is most like itself
+    for (let k = 0; k < levels.length; k++) if (k % (n + 1) !== 0) { least = Math.min(least, levels[k]); most = Math.max(most, levels[k]); }
+    ends = [least, most].map((level) => low + (high - low) * level / 65535);
+  }
   one("scale-low").textContent = ends[0].toFixed(2);
   one("scale-high").textContent = ends[1].toFixed(2);
+  const shareOf = (level) => Math.min(1, Math.max(0, (low + (high - low) * level / 65535 - ends[0]) / (ends[1] - ends[0] || 1)));
+  const share = (k) => shareOf(levels[k]);
+  const tell = (i, j) => one("pair").replaceChildren(...written(points[i]), " · ", ...written(points[j]), `: ${value(i * n + j).toFixed(3)}`);
+  one("matrix").hidden = n > MANY;
+  one("pixels").hidden = n <= MANY;
+  if (n > MANY) return drawPixels(n, levels, shareOf, tell);
   const body = points.map((point, i) => make("tr", {}, make("th", { title: point.before + point.word + point.after },
-    make("i", { style: { "--group": groupColour(point.group) } }), n <= 24 ? `${point.label}  ` : "", ...written(point)),
+    sample(point.group), `${point.label}  `, ...written(point)),
     ...points.map((other, j) => {
-      const value = rows[i * n + j], share = Math.min(1, Math.max(0, (value - ends[0]) / (ends[1] - ends[0] || 1)));
-      const colour = palette[Math.round(254 * share)];
-      return make("td", { textContent: n <= 16 ? value.toFixed(Math.abs(value) < 10 ? 2 : 1) : "", dataset: { i, j },
-        style: { background: `rgb(${colour.join(" ")})`, color: share > 0.68 ? "#1a1208" : "#f4efe9" } });
+      const number = value(i * n + j), colour = palette[Math.round(254 * share(i * n + j))];
+      return make("td", { textContent: n <= 16 ? number.toFixed(Math.abs(number) < 10 ? 2 : 1) : "", dataset: { i, j },
+        style: { background: `rgb(${colour.join(" ")})`, color: share(i * n + j) > 0.68 ? "#1a1208" : "#f4efe9" } });
     })));
   one("matrix").classList.toggle("many", n > 16);
-  const head = make("tr", {}, make("th"), ...points.map(({ label }) => make("th", { scope: "col", textContent: n <= 24 ? label : "" })));
+  const head = make("tr", {}, make("th"), ...points.map(({ label }) => make("th", { scope: "col", textContent: label })));
   one("matrix").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
   one("matrix").onmouseover = (event) => {
     const { i, j } = event.target.dataset;
-    if (j !== undefined) one("pair").replaceChildren(...written(points[i]), " · ", ...written(points[j]), `: ${rows[i * n + Number(j)].toFixed(3)}`);
+    if (j !== undefined) tell(Number(i), Number(j));
+  };
+}
+
+/* a pixel for each pair: 500 sentences would be 250,000 cells of a table */
+function drawPixels(n, levels, shareOf, tell) {
+  const canvas = one("pixels"), picture = new ImageData(n, n), pixels = new Uint32Array(picture.data.buffer);
+  const packed = palette.map(([r, g, b]) => (255 << 24) | (b << 16) | (g << 8) | r);
+  const inks = Uint32Array.from({ length: 256 }, (_, i) => packed[Math.round(254 * shareOf(257 * i))]); // finer is not seen
+  for (let k = 0; k < n * n; k++) pixels[k] = inks[levels[k] >> 8];
+  canvas.width = canvas.height = n;
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+  canvas.onmousemove = (event) => {
+    const box = canvas.getBoundingClientRect(), at = (offset, size) => Math.min(n - 1, Math.max(0, Math.floor(offset / size * n)));
+    tell(at(event.clientY - box.top, box.height), at(event.clientX - box.left, box.width));
   };
 }
 

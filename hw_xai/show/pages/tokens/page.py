@@ -33,6 +33,7 @@ class SentenceScores:
     explained: str
     value: float
     methods: Sequence[MethodView]
+    hidden: str = ""  # which word the model does not see, in a sentence
 
 
 def write_token_page(

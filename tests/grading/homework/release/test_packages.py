@@ -71,7 +71,7 @@ sys.path[:] = [{str(students)!r}, *(path for path in sys.path if path not in (""
 import torch, grading, hw_xai
 from grading import check, submit
 assert grading.__file__.startswith({str(students)!r}) and hw_xai.__file__.startswith({str(students)!r})
-print(check("euclidean_distance", torch.cdist, language="en"))
+print(check("euclidean_distance", lambda a, b: torch.cdist(a, b), language="en"))
 print(check("saliency", lambda model, inputs, target: inputs, language="en"))
 submit(unfinished=True)
 from hw_xai.cli import main
