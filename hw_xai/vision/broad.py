@@ -209,13 +209,13 @@ def _start(recipe: BroadRecipe) -> nn.Module:
 def _rate(recipe: BroadRecipe, step: int, n_probe: int, n_steps: int) -> float:
     """The learning rate: the head's falls to a tenth; then the network's rises again and falls to zero (cosines)."""
     if step < n_probe:
-        return recipe.probe_lr * (0.55 + 0.45 * np.cos(np.pi * step / n_probe))
+        return recipe.probe_lr * (0.55 + 0.45 * float(np.cos(np.pi * step / n_probe)))
     n_tuning = n_steps - n_probe
     n_warmup = max(1, round(recipe.warmup * n_tuning))
     step -= n_probe
     if step < n_warmup:
         return recipe.lr * (step + 1) / n_warmup
-    return recipe.lr * 0.5 * (1 + np.cos(np.pi * (step - n_warmup) / max(1, n_tuning - n_warmup)))
+    return recipe.lr * 0.5 * (1 + float(np.cos(np.pi * (step - n_warmup) / max(1, n_tuning - n_warmup))))
 
 
 def _loss(

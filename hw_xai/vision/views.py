@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 _GRAY = (0.299, 0.587, 0.114)
 
@@ -83,6 +83,12 @@ def _resolution(views: Tensor, generator: torch.Generator) -> Tensor:
         ).clamp(0, 1)
     qualities = torch.randint(25, 96, (len(views),), generator=generator).tolist()
     for i in torch.nonzero(torch.rand(len(views), generator=generator) < 0.25).flatten().tolist():
-        pixels = (views[i].clamp(0, 1) * 255).round().to(torch.uint8).contiguous()
-        views[i] = decode_jpeg(encode_jpeg(pixels, qualities[i]), ImageReadMode.RGB).float() / 255
+        pixels = (views[i].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+        views[i] = torch.from_numpy(_through_jpeg(pixels, qualities[i])).permute(2, 0, 1).float() / 255
     return views
+
+
+def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """Return (H, W, 3) uint8 as JPEG of that quality keeps it. OpenCV's order of colours is blue first."""
+    _, packed = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1].copy()
