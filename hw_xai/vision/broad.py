@@ -5,6 +5,7 @@ whole network is tuned. Every step is a function of (weights, step), so a killed
 """
 
 import csv
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..training.recipe import BroadRecipe
 from ..training.run import decay_groups, seed_of
 from .networks import build, load, save
 from .photos import Photo
-from .train import _averaging as averaging
+from .train import averaging
 from .views import random_views
 
 _FEWEST_OF_A_DISH = 10  # photos, for a row of the dish head
@@ -60,17 +61,16 @@ class _WithDishes(nn.Module):
 @torch.no_grad()
 def scores_of(model: Callable, photos: Sequence[Photo], size: int, batch_size: int = 64) -> Tensor:
     """Return the scores (N, C) of photos, each resized to size × size as in use."""
-    rows = []
-    for i in range(0, len(photos), batch_size):
-        inputs = torch.cat([_as_used(photo.pixels, size) for photo in photos[i : i + batch_size]])
-        rows.append(model(inputs.contiguous(memory_format=torch.channels_last)))
-    return torch.cat(rows)
+    return torch.cat([model(inputs_of(photos[i : i + batch_size], size)) for i in range(0, len(photos), batch_size)])
 
 
-def _as_used(pixels: np.ndarray, size: int) -> Tensor:
-    """(side, side, 3) uint8 -> (1, 3, size, size) in [0, 1]: what `preprocessing` makes of the photo."""
-    inputs = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
-    return F.interpolate(inputs, (size, size), mode="bilinear", antialias=True)
+def inputs_of(photos: Sequence[Photo], size: int) -> Tensor:
+    """Return (N, 3, size, size) in [0, 1], channels last: what `preprocessing` makes of the photos."""
+    inputs = torch.empty(len(photos), 3, size, size).contiguous(memory_format=torch.channels_last)
+    for i, photo in enumerate(photos):
+        pixels = torch.from_numpy(np.array(photo.pixels)).permute(2, 0, 1)[None].float() / 255
+        inputs[i] = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)[0]
+    return inputs
 
 
 def found_by_dish(scores: Tensor, photos: Sequence[Photo]) -> float:
@@ -101,11 +101,12 @@ def train_broad(
     judged: Mapping[str, Sequence[Photo]],
     out: str | Path,
     *,
-    checkpoint_every: int = 100,
+    checkpoint_every: float = 180.0,
     progress: bool = True,
 ) -> list[dict[str, float]]:
     """Train by `recipe` into the folder `out`, resuming an earlier run of it there; return one row per epoch.
 
+    A checkpoint is written at the end of an epoch, and in it every `checkpoint_every` seconds.
     `judged` names groups of photos that no step sees. Writes last.pt (the checkpoint), history.csv with the share that
     each group finds (each dish counting the same), probe.safetensors (the head learned, the trunk as it was) and
     tuned.safetensors (the end), both averaged over the last steps and for `networks.load`.
@@ -147,6 +148,7 @@ def train_broad(
     n_probe, n_steps = recipe.probe_epochs * per_epoch, (recipe.probe_epochs + recipe.epochs) * per_epoch
     bar = tqdm(total=n_steps, initial=state.step, disable=not progress, mininterval=30)
     rows: list[int] = []
+    kept_at = time.monotonic()
     while state.step < n_steps:
         epoch, i = divmod(state.step, per_epoch)
         if not rows or i == 0:
@@ -183,8 +185,9 @@ def train_broad(
             _write_history(out / "history.csv", state.history)
             if progress:
                 tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
-        if state.step % checkpoint_every == 0 or state.step % per_epoch == 0:
+        if state.step % per_epoch == 0 or time.monotonic() - kept_at >= checkpoint_every:
             keep()
+            kept_at = time.monotonic()
     bar.close()
     return state.history
 

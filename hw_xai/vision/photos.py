@@ -76,6 +76,17 @@ def hold_out(photos: Sequence[Photo], dishes: Iterable[str]) -> tuple[list[Photo
     return [photo for photo in photos if photo.dish not in held], [photo for photo in photos if photo.dish in held]
 
 
+def at_most(photos: Iterable[Photo], n_each: int) -> list[Photo]:
+    """Return the photos without those that come after the first `n_each` of their dish."""
+    counts: dict[str, int] = {}
+    kept = []
+    for photo in photos:
+        counts[photo.dish] = counts.get(photo.dish, 0) + 1
+        if counts[photo.dish] <= n_each:
+            kept.append(photo)
+    return kept
+
+
 def sharper(photos: Sequence[Photo], others: Iterable[Photo]) -> list[Photo]:
     """Return the photos with the pixels that `others` give under the same name, where they have more of them."""
     by_name = {photo.name: photo.pixels for photo in others}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hw_xai.errors import UserError
-from hw_xai.vision.photos import hold_out, read_photos, sharper
+from hw_xai.vision.photos import at_most, hold_out, read_photos, sharper
 
 
 def archive(root: Path, side: int, manifest: bool = True) -> Path:
@@ -46,6 +46,11 @@ def test_a_dish_held_out_is_in_no_training(tmp_path):
     training, held = hold_out(read_photos(archive(tmp_path, 20), "training"), ["pizza"])
     assert [p.dish for p in training] == ["bun", "omelette"]
     assert [p.dish for p in held] == ["pizza"]
+
+
+def test_the_first_photos_of_each_dish(tmp_path):
+    photos = read_photos(archive(tmp_path, 20), "training")
+    assert [p.dish for p in at_most([*photos, photos[1]], 1)] == ["bun", "pizza", "omelette"]
 
 
 def test_the_sharper_of_two_archives(tmp_path):
