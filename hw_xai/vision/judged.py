@@ -15,16 +15,24 @@ from .food11.layout import CLASSES
 from .networks import load, save
 from .photos import Photo
 from .soup import between
-from .unknown import features_of, learn_familiar, save_familiar, with_threshold
+from .strangers import stranger_pictures
+from .unknown import layers_of, learn_familiar, save_familiar, statistics_of, with_threshold
 
+KNOWN = "validation"  # the group whose dishes were trained on
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the tuned weights that are tried
 
 
 @torch.no_grad()
-def answers(model: nn.Module, photos: Sequence[Photo], size: int, batch_size: int = 64) -> tuple[Tensor, Tensor]:
-    """Return the features (N, D) and the scores (N, C) of photos, each resized to size × size as in use."""
-    rows = [features_of(model, inputs_of(photos[i : i + batch_size], size)) for i in range(0, len(photos), batch_size)]
-    return torch.cat([features for features, _ in rows]), torch.cat([scores for _, scores in rows])
+def answers(
+    model: nn.Module, photos: Sequence[Photo], size: int, layers: Sequence[str] = (), batch_size: int = 64
+) -> tuple[list[Tensor], Tensor]:
+    """Return the statistics of layers (each (N, 2D)) and the scores (N, C) of photos, each resized as in use."""
+    parts = [
+        statistics_of(model, inputs_of(photos[i : i + batch_size], size), layers)
+        for i in range(0, len(photos), batch_size)
+    ]
+    statistics = [torch.cat(layer) for layer in zip(*(statistics for statistics, _ in parts), strict=True)]
+    return statistics, torch.cat([scores for _, scores in parts])
 
 
 def figures(scores: Tensor, photos: Sequence[Photo], temperature: float = 1.0) -> dict:
@@ -78,9 +86,10 @@ def finish(
 ) -> dict:
     """Make of a run's probe.safetensors and tuned.safetensors the network that ships; return and write report.json.
 
-    The share of the tuned weights is chosen on judged[choose_by], dishes that no step saw; so are the temperature and
-    the distance beyond which a photo is unknown. `known` is food of the training, some photos a dish. Writes
-    best.safetensors (with its temperature) and familiar.safetensors.
+    The share of the tuned weights is chosen on judged[choose_by], dishes that no step saw; so is the temperature. The
+    distance beyond which a photo is unknown is placed on every other photo of all groups of dishes never seen. `known`
+    is food of the training, some photos a dish. Writes best.safetensors (with its temperature) and
+    familiar.safetensors.
     """
     if choose_by not in judged:
         raise UserError(f"`choose_by` must be one of {', '.join(judged)}, got {choose_by}")
@@ -91,17 +100,17 @@ def finish(
     net.load_state_dict(between(before.state_dict(), after.state_dict(), share))
     net.to(memory_format=torch.channels_last)
 
-    held = judged[choose_by]
-    features, scores = answers(net, held, size)
-    # each dish counts the same here too, or the dish with most photos would say how sure to be
-    counts = {photo.dish: 0 for photo in held}
-    for photo in held:
-        counts[photo.dish] += 1
-    weight = torch.tensor([1 / counts[photo.dish] for photo in held])
-    temperature = fitted_temperature(scores, torch.tensor([photo.target for photo in held]), weight)
+    layers = layers_of(net)
+    answered = {name: answers(net, photos, size, layers) for name, photos in judged.items()}
+    target = {name: torch.tensor([photo.target for photo in photos]) for name, photos in judged.items()}
+    temperature = fitted_temperature(answered[choose_by][1], target[choose_by], _by_dish(judged[choose_by]))
     names = {dish: i for i, dish in enumerate(sorted({photo.dish for photo in known}))}
-    familiar = learn_familiar(answers(net, known, size)[0], torch.tensor([names[photo.dish] for photo in known]))
-    familiar = with_threshold(familiar, features, false_alarms)
+    familiar = learn_familiar(
+        layers, answers(net, known, size, layers)[0], torch.tensor([names[photo.dish] for photo in known])
+    )
+    # every other photo places the threshold, the rest say what it is worth
+    placing = [[layer[::2] for layer in statistics] for name, (statistics, _) in answered.items() if name != KNOWN]
+    familiar = with_threshold(familiar, placing, false_alarms)
 
     save(net, out / "best.safetensors", after.architecture, input_size=size, temperature=f"{temperature:.3f}")
     save_familiar(familiar, out / "familiar.safetensors")
@@ -113,11 +122,27 @@ def finish(
         "groups": {},
     }
     for name, photos in judged.items():
-        features, scores = answers(net, photos, size)
+        statistics, scores = answered[name]
+        alarms = familiar.unknown([layer[1::2] for layer in statistics])
         report["groups"][name] = figures(scores, photos, temperature) | {
-            "calibration_error_before": calibration_error(scores, torch.tensor([photo.target for photo in photos])),
-            "unknown": float(familiar.unknown(features).double().mean()),
+            "calibration_error_before": calibration_error(scores, target[name]),
+            "unknown": float(alarms.double().mean()) if len(alarms) else 0.0,
         }
+    pictures = stranger_pictures(size)
+    strange = familiar.unknown(answers(net, pictures, size, layers)[0])
+    report["strangers"] = {
+        "pictures": len(pictures),
+        "unknown": float(strange.double().mean()),
+        "interval": share_interval(int(strange.sum()), len(pictures)),
+    }
     with atomic(out / "report.json") as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n")
     return report
+
+
+def _by_dish(photos: Sequence[Photo]) -> Tensor:
+    """Return weights (N,) under which each dish counts the same, or the dish with most photos would decide."""
+    counts: dict[str, int] = {}
+    for photo in photos:
+        counts[photo.dish] = counts.get(photo.dish, 0) + 1
+    return torch.tensor([1 / counts[photo.dish] for photo in photos])

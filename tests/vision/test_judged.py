@@ -73,6 +73,7 @@ def test_the_command_makes_a_network_that_knows_its_limits(asked, tmp_path, caps
     assert main(asked) == 0
     assert "unseen" in capsys.readouterr().out
     report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert 0 <= report["strangers"]["unknown"] <= 1
     assert report["groups"].keys() == {"unseen", "validation"}
     assert report["groups"]["unseen"]["photos"] == 8  # two in each split of --data and of --more but validation's
     familiar = load_familiar(tmp_path / "run" / "familiar.safetensors")

@@ -9,11 +9,13 @@ from hw_xai.vision.networks import FoodNet
 from hw_xai.vision.unknown import (
     area_under_curve,
     energy,
-    features_of,
+    judge_photos,
+    layers_of,
+    learn_directions,
     learn_familiar,
     load_familiar,
     save_familiar,
-    score_photos,
+    statistics_of,
     with_threshold,
 )
 
@@ -25,49 +27,75 @@ def dishes(n_each: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return 5 * torch.eye(16)[group] + 0.3 * torch.randn(len(group), 16, generator=generator), group
 
 
+def known(n_each: int = 200):
+    """What two layers know: the same features in both."""
+    features, group = dishes(n_each, 0)
+    held = dishes(n_each, 1)[0]
+    return with_threshold(learn_familiar(("a", "b"), [features, features], group), [[held, held]])
+
+
 def test_other_directions_are_unknown_and_lengths_tell_nothing():
-    familiar = with_threshold(learn_familiar(*dishes(200, 0)), dishes(200, 1)[0])
+    familiar = known()
     new, _ = dishes(200, 2)
-    assert familiar.unknown(new).float().mean() == pytest.approx(0.1, abs=0.04)
-    assert torch.equal(familiar.unknown(new), familiar.unknown(7 * new))
+    assert familiar.unknown([new, new]).float().mean() == pytest.approx(0.1, abs=0.04)
+    torch.testing.assert_close(familiar.distance([new, new]), familiar.distance([7 * new, new]))
     strange = 5 * torch.eye(16)[8].expand(50, -1) + 0.3 * torch.randn(
         50, 16, generator=torch.Generator().manual_seed(3)
     )
-    assert familiar.unknown(strange).all()
+    assert familiar.unknown([strange, strange]).all()
 
 
-def test_the_distance_is_mahalanobis(tmp_path):
+def test_each_group_of_held_out_food_counts_the_same():
+    features, group = dishes(200, 0)
+    familiar = learn_familiar(("a",), [features], group)
+    many, few = dishes(200, 1)[0], dishes(5, 2)[0] + 3 * torch.eye(16)[9]
+    placed = with_threshold(familiar, [[many], [few]], 0.25)
+    assert not placed.unknown([many]).any()
+    assert placed.unknown([few]).float().mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_distance_is_mahalanobis():
     features, group = dishes(50, 0)
-    familiar = learn_familiar(features, group, shrink=0.1)
     unit = features / features.norm(dim=1, keepdim=True)
     means = torch.stack([unit[group == i].mean(0) for i in range(4)])
     around = unit - means[group]
     covariance = around.T @ around / len(unit)
-    covariance = 0.9 * covariance + 0.1 * covariance.diagonal().mean() * torch.eye(16)
+    covariance = 0.8 * covariance + 0.2 * covariance.diagonal().mean() * torch.eye(16)
     gap = unit[:3, None] - means[None]
     expected = torch.einsum("nkd,de,nke->nk", gap, covariance.inverse(), gap).sqrt().min(1).values
-    torch.testing.assert_close(familiar.distance(features[:3]), expected, rtol=1e-3, atol=1e-3)
+    made = learn_directions(features, group, shrink=0.2).distance(features[:3])
+    torch.testing.assert_close(made, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_file_gives_the_same_answers(tmp_path):
-    familiar = with_threshold(learn_familiar(*dishes(50, 0)), dishes(50, 1)[0])
+    familiar, features = known(50), dishes(5, 2)[0]
     save_familiar(familiar, tmp_path / "familiar.safetensors")
     again = load_familiar(tmp_path / "familiar.safetensors")
-    assert again.threshold == familiar.threshold
-    torch.testing.assert_close(
-        again.distance(dishes(5, 2)[0]), familiar.distance(dishes(5, 2)[0]), rtol=0.01, atol=0.01
-    )
+    assert (again.layers, again.threshold) == (("a", "b"), familiar.threshold)
+    gap = again.distance([features, features]) - familiar.distance([features, features])
+    assert gap.abs().max() < 0.05  # of the spread of food that was held out
 
 
-def test_features_are_what_the_last_layer_takes():
+def test_another_file_is_none(tmp_path):
+    from hw_xai.vision.networks import write_tensors
+
+    write_tensors(tmp_path / "other.safetensors", {"x": torch.zeros(1)}, {})
+    with pytest.raises(UserError, match="must hold what is familiar"):
+        load_familiar(tmp_path / "other.safetensors")
+
+
+def test_the_statistics_of_two_layers():
     torch.manual_seed(0)
     model = FoodNet().eval()
     inputs = torch.rand(2, 3, 32, 32)
-    features, scores = features_of(model, inputs)
-    assert features.shape == (2, 320)
-    torch.testing.assert_close(model.fc(features), scores)
-    assert not model.fc._forward_pre_hooks
-    probabilities, unknown = score_photos(model, learn_familiar(features, torch.arange(2)), inputs, 2.0)
+    layers = layers_of(model)
+    assert layers == ("features.11", "features.14")
+    statistics, scores = statistics_of(model, inputs, layers)
+    assert [features.shape for features in statistics] == [(2, 224), (2, 640)]
+    torch.testing.assert_close(model.fc(statistics[1][:, :320]), scores)  # the last layer's means are what fc takes
+    assert not any(module._forward_hooks for module in model.modules())
+    familiar = learn_familiar(layers, statistics, torch.arange(2))
+    probabilities, unknown = judge_photos(model, familiar, inputs, 2.0)
     torch.testing.assert_close(probabilities, (scores / 2).softmax(1))
     assert unknown.tolist() == [False, False]
 
@@ -81,10 +109,11 @@ def test_energy_and_area():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: features_of(nn.ReLU(), torch.zeros(1, 3)),
-        lambda: learn_familiar(torch.zeros(3, 2), torch.zeros(2, dtype=torch.long)),
-        lambda: learn_familiar(*dishes(5, 0)).distance(torch.zeros(2, 3)),
-        lambda: with_threshold(learn_familiar(*dishes(5, 0)), dishes(5, 1)[0], 1.5),
+        lambda: layers_of(nn.ReLU()),
+        lambda: learn_directions(torch.zeros(3, 2), torch.zeros(2, dtype=torch.long)),
+        lambda: learn_directions(*dishes(5, 0)).distance(torch.zeros(2, 3)),
+        lambda: known(5).distance([torch.zeros(2, 16)]),
+        lambda: with_threshold(known(5), [[dishes(5, 1)[0]] * 2], 1.5),
     ],
 )
 def test_what_cannot_be_judged(call):

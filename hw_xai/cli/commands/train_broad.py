@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> None:
     for name, group in report["groups"].items():
         low, high = group["by_dish_interval"]
         print(f"{name:<{width}}  {group['by_dish']:.3f} [{low:.3f}, {high:.3f}]  {group['photos']} photos")
+    strangers = report["strangers"]
+    print(f"unknown: {strangers['unknown']:.0%} of {strangers['pictures']} pictures of no food")
     print(f"{report['tuned_share']:.0%} of the tuned weights, temperature {report['temperature']:.2f}")
     print(f"weights: {options.out}/best.safetensors")
 
@@ -88,6 +90,7 @@ def read_groups(path: Path) -> dict[str, list[str]]:
 
 def _photos(options: argparse.Namespace, groups: dict[str, list[str]]) -> tuple[list, dict[str, list]]:
     """Return the photos to train on and those of each group, the validation photos of known dishes among them."""
+    from ...vision.judged import KNOWN
     from ...vision.photos import hold_out, read_photos, sharper
 
     training, validation = read_photos(options.data, "training"), read_photos(options.data, "validation")
@@ -99,4 +102,4 @@ def _photos(options: argparse.Namespace, groups: dict[str, list[str]]) -> tuple[
     training, _ = hold_out(training, [dish for dishes in groups.values() for dish in dishes])
     judged = {name: hold_out(pool, dishes)[1] for name, dishes in groups.items()}
     known = {photo.dish for photo in training}
-    return training, judged | {"validation": [photo for photo in validation if photo.dish in known]}
+    return training, judged | {KNOWN: [photo for photo in validation if photo.dish in known]}
