@@ -199,13 +199,13 @@ def _start(recipe: BroadRecipe) -> nn.Module:
     else:
         net = load(recipe.start)
         if net.architecture != recipe.architecture:
-            raise UserError(f"--start {recipe.start} holds a {net.architecture}: say --architecture {net.architecture}")
+            raise UserError(f"`start={recipe.start}` holds a {net.architecture}: say `architecture={net.architecture}`")
     if not (
         isinstance(getattr(net, "features", None), nn.Sequential) and isinstance(getattr(net, "fc", None), nn.Linear)
     ):
-        raise UserError(f"--architecture must be a network of `features` and one layer `fc`, got {recipe.architecture}")
+        raise UserError(f"`architecture` must be a network of `features` and one layer `fc`, got {recipe.architecture}")
     if recipe.freeze >= len(net.features):
-        raise UserError(f"--freeze must be below the number of model.features' children ({len(net.features)})")
+        raise UserError(f"`freeze` must be below the number of model.features' children ({len(net.features)})")
     return net
 
 

@@ -99,7 +99,7 @@ def test_a_run_that_is_cut_ends_in_the_same_weights(uninterrupted, tmp_path, mon
     ("recipe", "sentence"),
     [
         ({"architecture": "classifier"}, "got classifier"),
-        ({"freeze": 15}, "--freeze must be below"),
+        ({"freeze": 15}, "`freeze` must be below"),
         ({"batch_size": 64}, "at least one batch of 64"),
     ],
 )

@@ -3,8 +3,14 @@
 import argparse
 from pathlib import Path
 
+import torch
+
 from ...errors import UserError
-from ..options import add_recipe, count, recipe_of, share
+from ...training.recipe import BroadRecipe
+from ...vision.broad import train_broad
+from ...vision.judged import KNOWN, finish
+from ...vision.photos import Photo, at_most, hold_out, read_photos, sharper
+from ..options import add, add_recipe, recipe_of, share
 
 _HELP = {
     "architecture": "foodnet, or another network of `features` and one layer `fc`",
@@ -28,36 +34,34 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    parser.add_argument("--data", required=True, help="food-11 folder; its manifest.csv names the dishes")
-    parser.add_argument("--more", help="a second food-11 folder, of other dishes, drawn less often")
-    parser.add_argument("--more-weight", type=share, default=0.3, help="share of its photos that an epoch draws")
-    parser.add_argument("--sharper", help="a folder with photos of --more under the same names and of more pixels")
+    add(parser, "--data", required=True, help="food-11 folder; its manifest.csv names the dishes")
+    parser.add_argument("--more", metavar="FOLDER", help="a second food-11 folder, of other dishes, drawn less often")
     parser.add_argument(
-        "--hold-out", required=True, metavar="FILE",
-        help="text file of dishes that no step sees, one a line, under [unseen] or other headings of groups; "
-        "[unseen] chooses",
-    )  # fmt: skip
-    parser.add_argument("--out", required=True, help="folder of the run: checkpoint, weights, report.json")
-    parser.add_argument("--threads", type=count, help="CPU threads (PyTorch's own choice)")
-    from ...training.recipe import BroadRecipe
-
+        "--more-weight",
+        type=share,
+        default=0.3,
+        metavar="SHARE",
+        help="share of its photos that an epoch draws (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sharper", metavar="FOLDER", help="photos of --more under the same names, of more pixels: taken instead"
+    )
+    parser.add_argument(
+        "--hold-out",
+        required=True,
+        metavar="FILE",
+        help="dishes that no step sees, one a line under the [heading] of their group; those of [unseen] choose",
+    )
+    add(parser, "--out", required=True, help="folder of the run: checkpoint, weights, report.json")
+    add(parser, "--threads")
     add_recipe(parser, BroadRecipe, _HELP)
 
 
 def run(options: argparse.Namespace) -> None:
-    import torch
-
-    from ...training.recipe import BroadRecipe
-    from ...vision.broad import train_broad
-    from ...vision.judged import finish
-    from ...vision.photos import at_most
-
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = recipe_of(options, BroadRecipe)
-    groups = read_groups(Path(options.hold_out))
-    training, judged = _photos(options, groups)
+    training, judged = _photos(options, read_groups(Path(options.hold_out)))
     few = {name: at_most(photos, 20) for name, photos in judged.items()}  # in each epoch; all of them at the end
     train_broad(recipe, training, few, options.out)
     report = finish(options.out, at_most(training, 60), judged)
@@ -74,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
 def read_groups(path: Path) -> dict[str, list[str]]:
     """Return {group: dishes} of a file with a [group] line above its dishes; UserError for anything else."""
     if not path.is_file():
-        raise UserError(f"--hold-out must be a text file of dishes, but there is none at {path}")
+        raise UserError(f"`hold_out` must be a text file of dishes, but there is none at {path}")
     groups: dict[str, list[str]] = {}
     name = "unseen"
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -84,15 +88,12 @@ def read_groups(path: Path) -> dict[str, list[str]]:
         elif text and not text.startswith("#"):
             groups.setdefault(name, []).append(text)
     if "unseen" not in groups:
-        raise UserError(f"--hold-out {path} must name the dishes to choose by, under [unseen] or no heading")
+        raise UserError(f"`hold_out={path}` must name the dishes to choose by, under [unseen] or no heading")
     return groups
 
 
-def _photos(options: argparse.Namespace, groups: dict[str, list[str]]) -> tuple[list, dict[str, list]]:
+def _photos(options: argparse.Namespace, groups: dict[str, list[str]]) -> tuple[list[Photo], dict[str, list[Photo]]]:
     """Return the photos to train on and those of each group, the validation photos of known dishes among them."""
-    from ...vision.judged import KNOWN
-    from ...vision.photos import hold_out, read_photos, sharper
-
     training, validation = read_photos(options.data, "training"), read_photos(options.data, "validation")
     if options.more:
         for split in ("training", "validation"):  # other dishes need no validation of their own
