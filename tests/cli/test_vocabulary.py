@@ -29,6 +29,7 @@ OTHERS = {
 CHOSEN_FROM_A_LIST = {"--method"}  # a projection's method is one of three, an explanation's any of the catalog
 RECIPES = {
     ("hw-xai", "train"): recipes.Recipe,
+    ("hw-xai", "train-broad"): recipes.BroadRecipe,
     ("hw-xai", "train-lcam"): recipes.LcamRecipe,
     ("hw-xai", "bert"): recipes.BertRecipe,
 }
