@@ -15,6 +15,7 @@ COMMANDS = (
     "evaluate",
     "data",
     "train",
+    "train-broad",
     "train-lcam",
     "bert",
     "submit",

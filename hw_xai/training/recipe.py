@@ -36,6 +36,32 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class BroadRecipe:
+    """What decides weights trained for dishes never seen, apart from the photos: first the head, then the trunk."""
+
+    architecture: str = "foodnet"
+    start: str = "imagenet"  # "imagenet", "nothing", or a weights file
+    probe_epochs: int = 1  # the head alone
+    probe_lr: float = 3e-3
+    epochs: int = 8  # then the trunk too
+    lr: float = 5e-4
+    freeze: int = 4  # leading children of model.features that stay as they are
+    batch_size: int = 64
+    weight_decay: float = 0.05
+    warmup: float = 0.1  # share of the steps with the trunk
+    label_smoothing: float = 0.1
+    mix: float = 0.2  # share of batches under mixup
+    dish_weight: float = 0.3  # of the dish head's loss beside the class head's
+    ema: float = 0.998  # decay of the averaged weights, which are the ones evaluated and saved
+    train_size: int = 96  # random crops look larger than whole photos, so train smaller (arXiv 1906.06423)
+    eval_size: int = 128
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
 class LcamRecipe:
     """What decides a trained L-CAM, apart from the classifier and the images."""
 
@@ -118,8 +144,6 @@ class MaskedWordsRecipe:
 
     def __post_init__(self):
         _check_bounds(self, BOUNDS | MASKED_WORDS_BOUNDS)
-        if not self.layers:
-            raise UserError("`layers` must name at least 1, got none")
         if self.warmup + self.decay > self.steps:
             raise UserError(f"`steps` must be at least `warmup` and `decay` together, {self.warmup + self.decay:g}")
 
@@ -158,6 +182,9 @@ BOUNDS = {
     "cut": (0, 1),
     "freeze": (0, 1000),
     "epochs": (1, 100_000),
+    "probe_epochs": (0, 100_000),
+    "probe_lr": (0, 100),
+    "dish_weight": (0, 100),
     "batch_size": (1, 100_000),
     "lr": (0, 100),
     "weight_decay": (0, 100),

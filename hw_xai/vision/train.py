@@ -132,7 +132,7 @@ def _check_sizes(model: nn.Module, recipe: Recipe) -> None:
             ) from error
 
 
-def _averaging(decay: float) -> Callable:
+def averaging(decay: float) -> Callable:
     """Return the exponential moving average for AveragedModel, with a warm-up: early averages are short."""
 
     def update(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
@@ -202,7 +202,7 @@ def train(
     _check_sizes(model, recipe)
     frozen = _freeze(model, recipe.freeze)
     model = model.to(memory_format=torch.channels_last)
-    ema = AveragedModel(model, multi_avg_fn=_averaging(recipe.ema), use_buffers=True).to(accelerator.device)
+    ema = AveragedModel(model, multi_avg_fn=averaging(recipe.ema), use_buffers=True).to(accelerator.device)
 
     steps_per_epoch = _Batches(n_images, recipe, accelerator.num_processes).steps_per_epoch
     optimizer, rate = _optimizer(model, recipe, recipe.epochs * steps_per_epoch)

@@ -30,6 +30,7 @@ OTHERS = {
 OF_TWO_KINDS = {"--method", "--roster"}
 RECIPES = {
     ("hw-xai", "train"): recipes.Recipe,
+    ("hw-xai", "train-broad"): recipes.BroadRecipe,
     ("hw-xai", "train-lcam"): recipes.LcamRecipe,
     ("hw-xai", "bert"): recipes.BertRecipe,
 }
