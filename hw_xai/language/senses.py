@@ -58,7 +58,8 @@ def apple_reports(bert: Bert, control: Bert | None = None) -> dict[str, SenseRep
         spans = [(place, place + 1) for place in places]
         vectors, position = word_vectors(bert, APPLE_SENTENCES, spans)
         others = word_vectors(control, APPLE_SENTENCES, spans)[0]
-        reports[character] = sense_report(vectors, APPLE_SENSES, control=others, position=position)
+        # five of each sense: the four others of its own outvote one of the other sense
+        reports[character] = sense_report(vectors, APPLE_SENSES, control=others, position=position, k=5)
     return reports
 
 
