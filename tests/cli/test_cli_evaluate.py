@@ -229,7 +229,7 @@ def test_photos_have_no_masks_and_may_be_fewer_than_asked(capsys):
     assert evaluate("--images", 9, "--methods", "gradient,random", "--data", "photos") == 0
     said = capsys.readouterr().err
     assert "photos has only 3 pictures, not 9: all are taken" in said
-    assert "No localization: only the drawn dishes (--data synthetic) have true masks." in said
+    assert "No localization: only the drawn dishes, data synthetic, have true masks." in said
     results = json.loads(Path("out/results.json").read_text())
     assert "auroc" not in results["best"]
     assert results["results"]["gradient"]["insertion"]["n"] == 2
@@ -239,15 +239,17 @@ def test_photos_have_no_masks_and_may_be_fewer_than_asked(capsys):
 
 
 def test_mistakes_are_one_sentence(fails):
-    assert '--methods has no "grad_can". Did you mean "grad_cam"?' in fails("evaluate", "--methods", "grad_can")
+    assert '--method has no "grad_can". Did you mean "grad_cam"?' in fails("evaluate", "--methods", "grad_can")
     assert '--scores has no "sanety". Did you mean "sanity"?' in fails("evaluate", "--scores", "sanety")
     assert "--scores needs at least one name, or all" in fails("evaluate", "--scores", ",")
     assert 'Did you mean "foodnet-synthetic"?' in fails("evaluate", "--model", "foodnet-syntetic")
     assert '--data must be synthetic or a folder, but there is no "sinthetic". Did you mean "synthetic"?' in fails(
         "evaluate", "--data", "sinthetic"
     )
-    assert '--methods has no "mask"' in fails("evaluate", "--methods", "mask", "--data", ".")
+    assert '--method has no "mask"' in fails("evaluate", "--methods", "mask", "--data", ".")
     assert "must name a function that returns a model" in fails("evaluate", "--model", "tiny_models:none")
     assert "No module named 'nowhere'" in fails("evaluate", "--model", "nowhere:model")
-    assert "an nn.Module or another callable, got a int" in fails("evaluate", "--model", "tiny_models:number")
+    assert "an nn.Module or another callable, but tiny_models:number returns a int" in fails(
+        "evaluate", "--model", "tiny_models:number"
+    )
     assert "must be a whole number of at least 1" in fails("evaluate", "--images", "0")
