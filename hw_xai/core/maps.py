@@ -17,6 +17,7 @@ from .lending import copied, lent, unwrapped
 from .model import as_scores, called, scores_of
 from .protocols import Model
 
+SMALL = 64  # pixels: many networks divide the sides by 32
 MOST_PREFIX = 16  # tokens that stand for no place: a class token, a distillation token, registers
 CERTAIN = nn.modules.batchnorm._BatchNorm | nn.GroupNorm | nn.modules.pooling._AdaptiveAvgPoolNd | nn.MaxPool2d
 
@@ -129,7 +130,10 @@ class _Given(NamedTuple):
 
 
 def _find_last(model: nn.Module, inputs: Tensor | None) -> nn.Module | None:
-    for x in [inputs[:1]] if inputs is not None else _guesses(model):
+    given_first = [] if inputs is None else [inputs[:1]]
+    # a small picture may shrink to one place before the network pools it: a larger one shows the last map
+    small = inputs is not None and inputs.ndim == 4 and min(inputs.shape[2:]) < SMALL
+    for x in [*_guesses(model), *given_first] if small else given_first or _guesses(model):
         try:
             with torch.inference_mode(False), lent(model):
                 x = x.detach().clone()
@@ -139,7 +143,7 @@ def _find_last(model: nn.Module, inputs: Tensor | None) -> nn.Module | None:
                     with torch.enable_grad():
                         return _last_read(*_pass(model, x.requires_grad_()))
                 return given[-1].layer if given else None
-        except (RuntimeError, ValueError, TypeError, IndexError):
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError):
             continue  # the guess does not fit, or the model fails: its own explanation will say so
     return None
 

@@ -53,7 +53,8 @@ def attention_page(tmp_path_factory):
     dominant[1, 2] = KINDS.index("previous token")
     shares, even = RANDOM.random((LAYERS, HEADS, len(KINDS))), np.full(len(KINDS), 0.1)
     shares[1, 2, dominant[1, 2]] = 0.83
-    shares[..., -1], even[-1] = np.nan, np.nan
+    absent = KINDS.index("same word")
+    shares[..., absent], even[absent] = np.nan, np.nan
     entropy = np.full((LAYERS, HEADS), 0.8)
     entropy[0, 1] = 0.1
     heads = HeadsView(KINDS, shares, even, dominant, entropy, 12, RANDOM.random((LAYERS, HEADS)), 0.25, 9)
