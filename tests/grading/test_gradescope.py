@@ -131,7 +131,7 @@ def home(tmp_path) -> Path:
 class Box:
     """A sandbox in which every function is right, or that stops with an error."""
 
-    tier, why, asked = "process", "", 0
+    tier, isolation, why, asked = "process", "process", "", 0
 
     def __init__(self, error: Exception | None = None):
         self.error = error

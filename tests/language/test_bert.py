@@ -413,7 +413,8 @@ def test_lime_equals_the_package(classifier):
 
 def test_lime_takes_chinese_characters_one_by_one(bert):
     found = attribution.attribute_tokens(bert, SENTENCES[1], "lime", word="果", n_samples=30)
-    assert [word.text for word in found.words] == ["[CLS]", *SENTENCES[1], "[SEP]"]
+    before, _, after = SENTENCES[1].partition("果")  # the word that is asked for is hidden, and shown so
+    assert [word.text for word in found.words] == ["[CLS]", *before, "[MASK]", *after, "[SEP]"]
     assert torch.equal(
         found.scores, attribution.attribute_tokens(bert, SENTENCES[1], "lime", word="果", n_samples=30).scores
     )

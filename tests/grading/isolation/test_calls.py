@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from grading.homework.exercises import EXERCISES
-from grading.isolation.inside.calls import Call, answers_to, as_array, from_frame, pack_calls, to_frame, unpack_calls
+from grading.isolation.inside.calls import (
+    Call,
+    NoArray,
+    answers_to,
+    as_array,
+    from_frame,
+    pack_calls,
+    to_frame,
+    unpack_calls,
+)
 from grading.isolation.inside.networks import Layer, Subject, build
 
 
@@ -58,7 +67,7 @@ def test_a_network_depends_on_its_seed_alone():
 
 @pytest.mark.parametrize("output", [None, "map", [1.0], (1.0,), (n for n in range(3)), {}])
 def test_what_is_no_array_is_refused(output):
-    with pytest.raises(TypeError, match="a tensor or an array must be returned"):
+    with pytest.raises(NoArray, match=f"^{type(output).__name__}$"):  # the judge makes the sentence
         as_array(output)
 
 
