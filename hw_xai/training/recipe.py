@@ -160,15 +160,15 @@ class MaskedWordsRecipe:
 def _check_bounds(recipe: Any, bounds: Mapping[str, tuple[float, float]] | None = None) -> None:
     """Raise UserError when a number of the recipe, or how many a list of it holds, is out of its bounds."""
     for option in fields(recipe):
-        low, high = (bounds or BOUNDS).get(option.name, (None, None))
+        ends = (bounds or BOUNDS).get(option.name)
         value = getattr(recipe, option.name)
         value = len(value) if isinstance(value, tuple) else value
-        if low is not None and not low <= value <= high:
-            raise UserError(f"`{option.name}` must be between {low:,g} and {high:,g}, got {value:g}")
+        if ends and not ends[0] <= value <= ends[1]:
+            raise UserError(f"`{option.name}` must be between {ends[0]:,g} and {ends[1]:,g}, got {value:g}")
 
 
 # the least and the most of every number of a recipe
-BOUNDS = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "sentences": (1, 100_000_000),
     "examples": (1, 100_000_000),
     "layers": (1, 100),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -27,7 +28,9 @@ def averaged(states: Sequence[State], shares: Sequence[float] | None = None) -> 
         if {key: value.shape for key, value in other.items()} != {key: value.shape for key, value in first.items()}:
             raise UserError("the weights averaged must belong to one architecture, but their names or shapes differ")
     return {
-        key: sum(share * state[key].double() for share, state in zip(shares, states, strict=True)).to(value.dtype)
+        key: torch.stack([share * state[key].double() for share, state in zip(shares, states, strict=True)])
+        .sum(dim=0)
+        .to(value.dtype)
         if value.is_floating_point()
         else value.clone()
         for key, value in first.items()

@@ -110,7 +110,8 @@ class Familiar:
         """Return how far pictures lie from what is known, (N,): the sum of the layers' distances."""
         if len(statistics) != len(self.directions):
             raise UserError(f"`statistics` must be of {len(self.directions)} layers, got {len(statistics)}")
-        return sum(known.distance(features) for known, features in zip(self.directions, statistics, strict=True))
+        each = [known.distance(features) for known, features in zip(self.directions, statistics, strict=True)]
+        return torch.stack(each).sum(dim=0)
 
     def unknown(self, statistics: Sequence[Tensor]) -> Tensor:
         """Return which pictures lie beyond the threshold, bool (N,)."""
@@ -165,7 +166,8 @@ def area_under_curve(known: Tensor, unknown: Tensor) -> float:
 
 def save_familiar(familiar: Familiar, path: str | Path) -> None:
     """Write it beside the network's weights, half precision, as safetensors."""
-    tensors, facts = {}, {"layers": ",".join(familiar.layers), "threshold": repr(familiar.threshold)}
+    tensors: dict[str, Tensor] = {}
+    facts = {"layers": ",".join(familiar.layers), "threshold": repr(familiar.threshold)}
     for layer, known in zip(familiar.layers, familiar.directions, strict=True):
         tensors |= {f"{layer}.means": known.means.half(), f"{layer}.whitening": known.whitening.half()}
         facts |= {f"{layer}.centre": repr(known.centre), f"{layer}.scale": repr(known.scale)}

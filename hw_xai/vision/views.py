@@ -91,4 +91,4 @@ def _resolution(views: Tensor, generator: torch.Generator) -> Tensor:
 def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     """Return (H, W, 3) uint8 as JPEG of that quality keeps it. OpenCV's order of colours is blue first."""
     _, packed = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1].copy()
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))[..., ::-1].copy()
