@@ -12,6 +12,17 @@ from torch import Tensor, nn
 from hw_xai.errors import UserError
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several workers (-n) one thread: they share the cores."""
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many workers as this process may use cores, at most four: each loads PyTorch anew."""
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 class SmallNet(nn.Module):
     """(N, 3, 16, 16) -> (N, 5) with BatchNorm, Dropout, in-place and functional ReLU, and a residual connection."""
 
