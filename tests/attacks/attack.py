@@ -1,7 +1,8 @@
 """What a hostile submission is: a piece of code that goes before an exercise's function, and how it must end.
 
-Corpus: the themes beside this file, each a list ATTACKS. The code may use T, a dict of targets (pids, ports, files)
-and `reached(what)`, to be called with whatever was got at: the tests look for that word in all that comes out.
+Corpus: the themes beside this file, each a list ATTACKS. The code may use T, a dict of targets (pids, ports, files),
+`reached(what)`, to be called with whatever was got at: the tests look for that word in all that comes out; and
+`canaries_in(data)`, the secrets in a text or in bytes.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ import torch
 def euclidean_distance(a, b):
     return (a[:, None] - b[None]).square().sum(dim=2).sqrt()
 """
-PREAMBLE = "T = {targets!r}\ndef reached(what): print('REACHED', what)\n"
+PREAMBLE = """T = {targets!r}
+def reached(what): print('REACHED', what)
+def canaries_in(data):  # whole ones: what one looks for lies in one's own memory, too
+    import re
+    return re.findall("".join(T["needle"]) + "[0-9a-f]{{24}}", data if type(data) is str else data.decode("latin-1"))
+"""
 
 
 @dataclass(frozen=True)

@@ -119,10 +119,10 @@ kept = [("WORD-" + "LEFT" + "-%d" % i) * 100 for i in range(1000)]
 del kept
 """,
         second="""
-import ctypes
-needle = ("WORD-" + "LEFT-").encode()
-big = [ctypes.create_string_buffer(2**16) for _ in range(100)]
-if any(needle in ctypes.string_at(ctypes.addressof(b), 2**16) for b in big): reached("pages")
+import ctypes, re
+libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p  # as it was left, not zeroed
+for size in [*range(64, 2**16, 1024)] * 20:
+    if re.search(rb"WORD-LEFT-\\d+WORD", ctypes.string_at(libc.malloc(size), size)): reached("pages")
 """,
     ),
 ]

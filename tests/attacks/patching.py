@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (a row of a table)
 """Patches: what a student changes in the libraries must not judge, count or stay."""
 
 from attack import Attack, harmless
@@ -188,7 +187,7 @@ sys.path_hooks.clear(); sys.path_importer_cache.clear()
 import sys
 def tracer(frame, event, arg):
     for name, value in list(frame.f_locals.items()):
-        if "expected" in name or "reference" in name or "".join(T["needle"]) in (value if type(value) is str else ""): reached(name)
+        if "expected" in name or "reference" in name or (type(value) is str and canaries_in(value)): reached(name)
     return tracer
 sys.settrace(tracer); sys.setprofile(lambda frame, event, arg: tracer(frame, event, arg) and None)
 """,

@@ -63,11 +63,9 @@ def cosine_similarity(a, b):
         "looks in memory for what other students wrote",
         """
 import gc
-needle = "".join(T["needle"])
 for o in gc.get_objects():
     for value in (o.values() if type(o) is dict else o if type(o) in (list, tuple, set) else ()):
-        if type(value) is bytes: value = value.decode(errors="replace")
-        if type(value) is str and len(value) > 20 and needle in value: reached(value)
+        if type(value) in (bytes, str) and canaries_in(value): reached(value)
 """,
     ),
     Attack(
@@ -75,12 +73,10 @@ for o in gc.get_objects():
         "reads its own heap for what an earlier exercise left there",
         """
 import ctypes
-needle = "".join(T["needle"]).encode()
 start, libc = id(object()) & ~0xFFFFF, ctypes.CDLL(None)
 for page in range(start - 2**22, start + 2**22, 4096):
     if libc.msync(ctypes.c_void_p(page), 1, 1) == 0:
-        data = ctypes.string_at(page, 4096)
-        if needle in data: reached(data[data.index(needle):][:40])
+        if found := canaries_in(ctypes.string_at(page, 4096)): reached(found)
 """,
     ),
     Attack(
@@ -279,7 +275,7 @@ def cosine_similarity(a, b):
         frame = error.__traceback__.tb_frame
         while frame.f_back: frame = frame.f_back
         for value in frame.f_locals.values():
-            if "".join(T["needle"]) in repr(value): reached(repr(value))
+            if canaries_in(repr(value)): reached(repr(value))
     return a.new_zeros(len(a), len(b))
 """,
         then="",

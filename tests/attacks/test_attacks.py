@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attack import DISTANCE, RIGHT, Attack
+from attack import DISTANCE, PREAMBLE, RIGHT, Attack
 
 from grading.intake.submission import Submission
 from grading.isolation.sandbox import Limits, Reply, Sandbox
@@ -223,6 +223,14 @@ def _living(box: Sandbox) -> list[str]:
 def test_the_corpus_is_large_and_every_attack_is_told_apart():
     assert len(ATTACKS) == sum(len(importlib.import_module(theme).ATTACKS) for theme in THEMES) >= 80
     assert all(one.tries and one.ends and one.says for one in ATTACKS.values())
+
+
+def test_who_looks_for_a_canary_does_not_find_the_own_needle(canaries, sandbox):
+    names: dict = {}
+    exec(PREAMBLE.format(targets=canaries.targets(sandbox)), names)
+    needle = b"".join(part.encode() for part in names["T"]["needle"])
+    assert names["canaries_in"](b"\0" + needle + b"\0A\0" + needle + b"[0-9a-f]{24}") == []
+    assert names["canaries_in"](b"\0" + canaries.file.encode() + b"\0") == [canaries.file]
 
 
 def test_the_traps_work(canaries, sandbox):
