@@ -16,14 +16,14 @@ from ..running.rules import Course
 from ..verdict.results import Result
 from ..words import Text
 from .class_page import class_data, class_page
+from .cluster_page import cluster_page, name_of
 from .gradebook import canvas_csv, changes_csv, moodle_csv, plain_csv
 from .gradescope_json import gradescope_results
-from .pair_page import name_of, pair_page
-from .similarity import Pair, released, suspicious_pairs
+from .similarity import Cluster, released, suspicious_clusters
 from .student_page import student_page
 from .wording import cleaned, safe_id
 
-__all__ = ["gradescope_results", "suspicious_pairs", "write_reports"]
+__all__ = ["gradescope_results", "suspicious_clusters", "write_reports"]
 
 LIST = "reports.json"  # what we wrote: path -> SHA-256
 OF_STUDENT = re.compile(r"students/([^/]+)/(?:feedback\.html|results\.json)|similar/([0-9a-f]{16})\.html")
@@ -51,8 +51,8 @@ def write_reports(
     if doubles := sorted({name for name in folded if folded.count(name) > 1}):
         raise UserError(f"the results must name each student once, but {doubles[0]} is there more than once")
     out = Path(out)
-    pairs = None if sources is None else _pairs(sources)
-    files = _files(results, course, pairs, roster, remarks, changed, sources or {})
+    clusters = None if sources is None else _clusters(sources)
+    files = _files(results, course, clusters, roster, remarks, changed, sources or {})
     written = {path: _write(out / path, text) for path, text in files}
     _remove_others(out, written)
     _write(out / LIST, _json(written))
@@ -61,7 +61,7 @@ def write_reports(
 def _files(
     results: Sequence[Result],
     course: Course,
-    pairs: Sequence[Pair] | None,
+    clusters: Sequence[Cluster] | None,
     roster: Roster,
     remarks: Sequence[Text],
     changed: Sequence[Change],
@@ -75,15 +75,15 @@ def _files(
     yield "gradebook.csv", plain_csv(results)
     yield "gradebook_canvas.csv", canvas_csv(results, course, roster)
     yield "gradebook_moodle.csv", moodle_csv(results, course, roster)
-    for pair in pairs or ():
-        yield f"similar/{name_of(pair)}", pair_page(pair, codes, course)
+    for cluster in clusters or ():
+        yield f"similar/{name_of(cluster)}", cluster_page(cluster, codes, course)
     yield "changes.csv", changes_csv(changed)
-    yield "class.html", class_page(results, course, pairs, remarks, changed)
-    yield "class.json", _json(class_data(results, course, pairs, remarks, changed))
+    yield "class.html", class_page(results, course, clusters, remarks, changed)
+    yield "class.json", _json(class_data(results, course, clusters, remarks, changed))
 
 
-def _pairs(sources: Mapping[str, Mapping[str, str]]) -> list[Pair]:
-    return suspicious_pairs({safe_id(student): mine for student, mine in sources.items()}, *released())
+def _clusters(sources: Mapping[str, Mapping[str, str]]) -> list[Cluster]:
+    return suspicious_clusters({safe_id(student): mine for student, mine in sources.items()}, *released())
 
 
 def _json(data: object) -> str:

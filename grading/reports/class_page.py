@@ -1,7 +1,7 @@
 """The report on a class: one page for people, and the same as data."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..homework.exercises import EXERCISES
 from ..homework.questions import load_questions
@@ -9,10 +9,10 @@ from ..running.history import Change
 from ..running.rules import Course
 from ..verdict.results import Result, as_data
 from ..words import Text
+from .cluster_page import name_of
 from .pages import TEMPLATES, hash_of_script, render
-from .pair_page import name_of
 from .pictures import drawn
-from .similarity import REFERENCE, Pair
+from .similarity import FEW, REFERENCE, Cluster
 from .statistics import (
     KINDS,
     WITHOUT,
@@ -42,13 +42,13 @@ MOST_MISTAKES, MOST_ROWS = 20, 200  # of a table for people; the data have them 
 def class_data(
     results: Sequence[Result],
     course: Course,
-    pairs: Sequence[Pair] | None = None,
+    clusters: Sequence[Cluster] | None = None,
     remarks: Sequence[Text] = (),
     changed: Sequence[Change] = (),
 ) -> dict:
     """Return everything as what JSON can hold, but for the pictures, which are on the pages of the students.
 
-    pairs: None where nothing was compared. remarks: on what was handed in and is nobody's.
+    clusters: None where nothing was compared. remarks: on what was handed in and is nobody's.
     """
     results = [cleaned(result) for result in results]
     return {
@@ -62,7 +62,7 @@ def class_data(
         "questions": [vars(item) for item in items(results, "questions")],
         "misconceptions": [vars(row) for row in mistakes(results)],
         "concerns": [vars(row) for row in concerns(results, [*map(cleaned_text, remarks)])],
-        "similar": None if pairs is None else [vars(pair) for pair in pairs],
+        "similar": None if clusters is None else [vars(one) for one in clusters],
         "changed": [vars(change) for change in changed],
         "results": [_without_pictures(result) for result in results],
     }
@@ -71,7 +71,7 @@ def class_data(
 def class_page(
     results: Sequence[Result],
     course: Course,
-    pairs: Sequence[Pair] | None = None,
+    clusters: Sequence[Cluster] | None = None,
     remarks: Sequence[Text] = (),
     changed: Sequence[Change] = (),
 ) -> str:
@@ -106,7 +106,9 @@ def class_page(
         most=MOST_ROWS,
         changed=[vars(one) for one in changed],
         titles={item.name: title_of(item.name) for item in exercises},
-        pairs=None if pairs is None else _by_pair(pairs),
+        clusters=None if clusters is None else _by_members(one for one in clusters if not one.many),
+        many=_by_members(one for one in clusters or () if one.many),
+        few=FEW,
         reference=REFERENCE,
         names={result.student: result.name for result in results},
         results=[
@@ -164,14 +166,14 @@ def _columns(counts: Sequence[int], width: int = 600, height: int = 130) -> list
     ]
 
 
-def _by_pair(pairs: Sequence[Pair]) -> list[dict]:
-    """Take the exercises of each pair together, in the order of the pairs."""
-    found: dict[tuple[str, str], list[dict]] = {}
-    for pair in pairs:
-        found.setdefault((pair.a, pair.b), []).append(
-            vars(pair) | {"title": title_of(pair.exercise), "page": f"similar/{name_of(pair)}"}
-        )
-    return [{"a": a, "b": b, "rows": rows} for (a, b), rows in found.items()][:MOST_ROWS]
+def _by_members(clusters: Iterable[Cluster]) -> list[dict]:
+    """Take the exercises of the same people together, in the order of the clusters."""
+    found: dict[tuple[str, ...], list[dict]] = {}
+    for cluster in clusters:
+        row = vars(cluster) | {"title": title_of(cluster.exercise), "page": f"similar/{name_of(cluster)}"}
+        found.setdefault(cluster.members, []).append(row)
+    rows = [{"members": members, "rows": rows} for members, rows in found.items()]
+    return sorted(rows, key=lambda row: -len(row["rows"]))[:MOST_ROWS]
 
 
 def _counts(results: Sequence[Result], what: str) -> dict[str, int]:

@@ -1,8 +1,9 @@
-"""Suspicious pairs: whose functions share code that hardly anybody else has.
+"""Suspicious clusters: students whose functions share code that hardly anybody else has, or that are the same.
 
-Covers: copies with other names, comments, line breaks and spaces, whole or in part; near-copies of our own solution.
-Does not cover: statements in another order or in other words; copies among more than `FEW` students; proof. Two people
-who think alike write five lines alike: a pair is a reason to read both, in the light of how many exercises it has.
+Covers: copies with other names, comments, line breaks, spaces and statements without effect, whole or in part; nearly
+the same function by many; near-copies of our own solution, however many.
+Does not cover: statements in another order or in other words; parts that more than `FEW` students share; proof. Two
+people who think alike write five lines alike: a cluster is a reason to read, in the light of how many exercises it has.
 
 Winnowing by copydetect (Schleimer, Wilkerson, Aiken 2003), with every fingerprint kept: the functions are short, and
 which ones winnowing keeps depends on Python's hashes, which are others in every process.
@@ -10,49 +11,54 @@ which ones winnowing keeps depends on Python's hashes, which are others in every
 
 import inspect
 import io
-import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
 from ..words import Text
+from .living_code import living
 
 K = 16  # signs of the filtered code, where each name is one sign: about one short statement
 FEW = 6  # students who may share a fingerprint that still counts as unusual
 LEAST = 0.35  # share of the smaller function that is unusual and common to both
 SHORTEST = 24  # fingerprints that a function must have to be compared
-NEAR = 0.9  # of a student's function that is ours as well
+NEAR = 0.9  # of the larger function that the other has as well; of our function, or of the student's, that both have
 LONGEST = 20_000  # characters of a function that are read
 REFERENCE = "(our solution)"
 MASTER_CELL = re.compile(r'^# %%.*\bexercise="(\w+)".*\n((?:(?!# %%).*\n?)*)', re.MULTILINE)
+OURS = Text("nearly our own solution", "幾乎與我們的解答相同")
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two students, or one and REFERENCE, and the share of the smaller function that both have and few others do."""
+class Cluster:
+    """Students whose code of an exercise is alike, the last perhaps REFERENCE.
 
-    a: str
-    b: str
+    similarity: the least share that holds it together, of the smaller function for unusual code, else of the larger.
+    many: more than FEW wrote nearly the same, which may be the natural way to write it.
+    """
+
+    members: tuple[str, ...]
     exercise: str
     similarity: float
     note: Text
+    many: bool = False
 
 
-def suspicious_pairs(
+def suspicious_clusters(
     sources: Mapping[str, Mapping[str, str]],
     template: Mapping[str, str] | None = None,
     reference: Mapping[str, Sequence[str]] | None = None,
-) -> list[Pair]:
-    """Compare students by exercise and return the pairs, those with the most exercises in common first.
+) -> list[Cluster]:
+    """Compare students by exercise and return the clusters, first those that come together in the most exercises.
 
     sources: student -> exercise -> code, which is read and not run. template: exercise -> the released stub, which
     everybody has. reference: exercise -> our own solutions.
     """
     template, reference = template or {}, reference or {}
-    pairs = []
+    found: list[Cluster] = []
     for exercise in sorted({name for mine in sources.values() for name in mine}):
         given = fingerprints(template.get(exercise, ""))
         prints = {
@@ -60,11 +66,14 @@ def suspicious_pairs(
             for student, mine in sorted(sources.items())
             if exercise in mine
         }
+        prints = {student: mine for student, mine in prints.items() if len(mine) >= SHORTEST}
         ours = [fingerprints(text) - given for text in reference.get(exercise, ())]
-        pairs += _copies_of_ours(exercise, prints, ours)
-        pairs += _copies_of_each_other(exercise, prints, frozenset().union(*ours))
-    together = Counter((pair.a, pair.b) for pair in pairs)
-    return sorted(pairs, key=lambda p: (-together[p.a, p.b], -p.similarity, p.a, p.b, p.exercise))
+        here = [*_of_ours(exercise, prints, ours), *_unusual(exercise, prints, frozenset().union(*ours))]
+        listed = [set(cluster.members) for cluster in here]
+        here += [one for one in _many(exercise, prints) if not any(set(one.members) <= its for its in listed)]
+        found += here
+    together = _together(found)
+    return sorted(found, key=lambda c: (c.many, -together[c], -c.similarity, len(c.members), c.members, c.exercise))
 
 
 def released() -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -82,52 +91,110 @@ def released() -> tuple[dict[str, str], dict[str, list[str]]]:
 
 @lru_cache(maxsize=4096)
 def fingerprints(source: str) -> frozenset[int]:
-    """Return the hashes of every K signs of a code, where each name is one sign and comments and spaces are none.
+    """Return the hashes of every K signs of a code that does something, where each name is one sign and spaces none.
 
     The hashes are those of this process; what is common to two codes is the same in every one.
     """
     from copydetect import CodeFingerprint
 
-    if not source.strip():
+    if not (source := living(source)[:LONGEST]).strip():
         return frozenset()
-    found = CodeFingerprint("", k=K, win_size=1, language="python", fp=io.StringIO(source[:LONGEST]))
+    found = CodeFingerprint("", k=K, win_size=1, language="python", fp=io.StringIO(source))
     return frozenset(map(int, found.hashes))
 
 
-def _copies_of_each_other(exercise: str, prints: Mapping[str, frozenset], ours: frozenset) -> Iterable[Pair]:
+def _unusual(exercise: str, prints: Mapping[str, frozenset], ours: frozenset) -> Iterable[Cluster]:
+    """Yield who share code that at most FEW have and that is not ours."""
     owners: dict[int, list[str]] = defaultdict(list)
     for student, mine in prints.items():
         for mark in mine - ours:
             owners[mark].append(student)
     shared: Counter = Counter()
-    others: dict[tuple[str, str], int] = defaultdict(int)
+    others: dict[tuple[str, str], set[str]] = defaultdict(set)
     for who in owners.values():
         if 2 <= len(who) <= FEW:
             for pair in combinations(who, 2):
                 shared[pair] += 1
-                others[pair] = max(others[pair], len(who) - 2)
-    for (a, b), n in shared.items():
-        smaller = min(len(prints[a]), len(prints[b]))
-        if smaller >= SHORTEST and n / smaller >= LEAST:
-            yield Pair(a, b, exercise, round(n / smaller, 3), _note(others[a, b]))
+                others[pair].update(who)
+    shares = {(a, b): n / min(len(prints[a]), len(prints[b])) for (a, b), n in shared.items()}
+    links = {pair: share for pair, share in shares.items() if share >= LEAST}
+    for members in _connected(links):
+        its = {pair: share for pair, share in links.items() if pair[0] in members}
+        outside = set().union(*(others[pair] for pair in its)) - members
+        yield Cluster(tuple(sorted(members)), exercise, round(min(its.values()), 3), _note(len(outside)))
 
 
-def _copies_of_ours(exercise: str, prints: Mapping[str, frozenset], ours: Sequence[frozenset]) -> Iterable[Pair]:
+def _many(exercise: str, prints: Mapping[str, frozenset]) -> Iterable[Cluster]:
+    """Yield the more than FEW who wrote nearly the same function."""
+    variants: dict[frozenset, list[str]] = defaultdict(list)
+    for student, mine in prints.items():
+        variants[mine].append(student)
+    by_size = sorted(variants, key=len)
+    links: dict[tuple[str, str], float] = {}
+    for i, smaller in enumerate(by_size):
+        first, *others = variants[smaller]
+        links |= {(first, other): 1.0 for other in others}
+        for larger in by_size[i + 1 :]:
+            if len(smaller) < NEAR * len(larger):
+                break
+            if (share := len(smaller & larger) / len(larger)) >= NEAR:
+                links[first, variants[larger][0]] = share
+    for members in _connected(links):
+        if len(members) > FEW:
+            share = min(share for pair, share in links.items() if pair[0] in members)
+            how = ("the same", "相同") if share == 1 else ("nearly the same", "幾乎相同")
+            n, of = len(members), len(prints)
+            note = Text(f"{how[0]}, by {n} of {of} who wrote it", f"{of} 人中有 {n} 人{how[1]}")
+            yield Cluster(tuple(sorted(members)), exercise, round(share, 3), note, many=True)
+
+
+def _of_ours(exercise: str, prints: Mapping[str, frozenset], ours: Sequence[frozenset]) -> Iterable[Cluster]:
+    ours = [our for our in ours if len(our) >= SHORTEST]
     alike = {
-        student: max((len(mine & our) for our in ours), default=0) / len(mine)
+        student: max((len(mine & our) / min(len(mine), len(our)) for our in ours), default=0)
         for student, mine in prints.items()
-        if len(mine) >= SHORTEST
     }
     found = {student: share for student, share in alike.items() if share >= NEAR}
-    if len(found) <= max(1, math.isqrt(len(alike))):  # where many come to our solution, it is the natural one
-        for student, share in found.items():
-            yield Pair(student, REFERENCE, exercise, round(share, 3), OURS)
+    if found:
+        n, of = len(found), len(prints)
+        note = Text(f"{OURS.en}: {n} of {of} who wrote it", f"{OURS.zh}：{of} 人中有 {n} 人")
+        share = round(min(found.values()), 3)
+        yield Cluster((*sorted(found), REFERENCE), exercise, share, note, many=n > FEW)
 
 
-OURS = Text("nearly our own solution, to which few come", "幾乎與我們的解答相同，而很少人寫成這樣")
+def _connected(links: Iterable[tuple[str, str]]) -> Iterator[set[str]]:
+    """Yield the sets of those who hang together by links."""
+    neighbours: dict[str, set[str]] = defaultdict(set)
+    for a, b in links:
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    left = dict.fromkeys(neighbours)
+    while left:
+        members, todo = set(), [next(iter(left))]
+        while todo:
+            if (one := todo.pop()) not in members:
+                members.add(one)
+                todo += neighbours[one]
+        yield members
+        for one in members:
+            del left[one]
+
+
+def _together(clusters: Sequence[Cluster]) -> dict[Cluster, int]:
+    """Return in how many exercises at least half of a cluster, two at the least, come together."""
+    of: dict[str, list[int]] = defaultdict(list)
+    for i, cluster in enumerate(clusters):
+        for member in cluster.members:
+            of[member].append(i)
+    found = {}
+    for cluster in clusters:
+        common = Counter(i for member in cluster.members for i in of[member])
+        alike = {clusters[i].exercise for i, n in common.items() if n >= max(2, len(cluster.members) / 2)}
+        found[cluster] = len(alike)
+    return found
 
 
 def _note(others: int) -> Text:
     if not others:
         return Text("code that nobody else has", "沒有其他人有的程式碼")
-    return Text(f"code that at most {others} others have", f"最多只有另外 {others} 人有的程式碼")
+    return Text(f"code of which {others} others have a part", f"另有 {others} 人有其中一部分的程式碼")

@@ -1,6 +1,7 @@
 """What the report says about a class, against the plain formulas."""
 
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from grading.intake.submission import NOTHING_AT_ALL
 from grading.reports.class_page import class_data, class_page
-from grading.reports.similarity import REFERENCE, released, suspicious_pairs
+from grading.reports.cluster_page import cluster_page, name_of
+from grading.reports.living_code import living
+from grading.reports.similarity import FEW, REFERENCE, released, suspicious_clusters
 from grading.reports.statistics import concerns, histogram, items, mistakes, summary
 from grading.running.rules import Course
 from grading.verdict.results import Answered, Graded, Result
@@ -109,28 +112,113 @@ ODD = """def saliency(m, i, t):
 """
 
 
+LONG = """def saliency(model, inputs, target):
+    x = inputs.clone().requires_grad_()
+    table = {'rows': [x[i : i + 1] for i in range(len(x))], 'seen': 0}
+    while table['seen'] < len(x):
+        one = model(table['rows'][table['seen']])
+        table['seen'] += 1
+        one[0, target[table['seen'] - 1]].backward()
+    return x.grad.abs()
+"""
+
+
+def class_of(copies: list[str]) -> dict[str, dict[str, str]]:
+    """Return thirty who wrote for themselves and those who handed in these codes."""
+    sources = {f"s{i:02d}": {"saliency": OWN[i % 3]} for i in range(30)}
+    return sources | {f"x{i:02d}": {"saliency": code} for i, code in enumerate(copies)}
+
+
+def members(clusters, many=False):
+    return [cluster.members for cluster in clusters if cluster.many == many]
+
+
 def test_a_copy_with_other_names_is_found_and_own_work_is_not():
     copied = "# all my own work\n" + ODD.replace("k", "table").replace("m,", "net,").replace("    ", "  ")
-    sources = {f"s{i:02d}": {"saliency": OWN[i % 3]} for i in range(30)}
-    sources |= {"copier": {"saliency": copied}, "source": {"saliency": ODD}}
-    (pair,) = suspicious_pairs(sources)
-    assert (pair.a, pair.b, pair.similarity) == ("copier", "source", 1.0)
-    assert pair.note.en == "code that nobody else has"
+    found = suspicious_clusters(class_of([copied, ODD]))
+    assert members(found) == [("x00", "x01")]
+    assert (found[0].similarity, found[0].note.en) == (1.0, "code that nobody else has")
 
 
-def test_our_own_solution_is_recognized():
+@pytest.mark.parametrize("n", [2, 6, 7, 8, 25])
+def test_identical_copies_are_one_cluster_however_many(n):
+    found = suspicious_clusters(class_of([LONG] * n))
+    assert tuple(f"x{i:02d}" for i in range(n)) in members(found, many=n > FEW)
+    assert len(members(found)) == (n <= FEW)  # nobody else is said to be odd
+
+
+def test_those_who_come_together_in_several_exercises_stand_first():
+    sources = class_of([LONG] * 7)
+    for student in [f"x{i:02d}" for i in range(7)]:
+        sources[student]["grad_cam"] = LONG.replace("saliency", "grad_cam")
+    found = suspicious_clusters(sources)
+    assert [(c.exercise, len(c.members)) for c in found[:2]] == [("grad_cam", 7), ("saliency", 7)]
+
+
+EACH = re.compile(r"\n( +)(?=\w)")  # the beginning of each statement
+HIDDEN = {
+    "zeros": lambda code: EACH.sub(r"\n\g<1>0; ", code),
+    "docstrings": lambda code: EACH.sub(r"\n\1'step'\n\1", code),
+    "constants": lambda code: EACH.sub(r"\n\1q = 3; r = q, 1\n\1", code),
+    "circles": lambda code: EACH.sub(r"\n\1q = 1; q = r = q\n\1", code),
+    "calls": lambda code: EACH.sub(r"\n\1len(''); torch.zeros(1); inputs.clone()\n\1", code),
+    "branches": lambda code: EACH.sub(r"\n\1if 0: model(1)\n\1for _ in [1]: pass\n\1", code),
+    "overwritten": lambda code: code.replace("    x =", "    x = 5\n    x ="),
+    "neutral": lambda code: code.replace("    while", "    x = x; x += 0; x = x * 1\n    while"),
+    "types": lambda code: (
+        code.replace("model,", "model: object,").replace("x =", "x: list =").replace("):\n", ") -> 1:\n")
+    ),
+    "unreachable": lambda code: code + "    print(model, inputs, target, model(target), inputs.grad)\n" * 9,
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_what_has_no_effect_hides_no_copy(how):
+    hidden = HIDDEN[how](LONG)
+    assert hidden != LONG
+    found = suspicious_clusters(class_of([LONG, hidden.replace("table", "t")]))
+    assert members(found) == [("x00", "x01")]
+    assert found[0].similarity == 1, living(hidden)
+
+
+@pytest.mark.parametrize("n", [1, 6, 12])
+def test_our_own_solution_is_recognized_however_many_have_it(n):
     template, ours = released()
-    sources = {f"s{i:02d}": {"saliency": OWN[i % 3]} for i in range(30)}
-    sources["thief"] = {"saliency": ours["saliency"][-1].replace("slope", "g")}
-    assert [(pair.a, pair.b) for pair in suspicious_pairs(sources, template, ours)] == [("thief", REFERENCE)]
+    stolen = ours["saliency"][-1].replace("slope", "g")
+    found = suspicious_clusters(class_of([stolen] * n), template, ours)
+    assert (*(f"x{i:02d}" for i in range(n)), REFERENCE) in members(found, many=n > FEW)
+    assert any(f"{n} of {30 + n}" in cluster.note.en for cluster in found)
 
 
 def test_an_untouched_stub_is_nobodys_copy():
     template, ours = released()
-    sources = {name: {"grad_cam": template["grad_cam"]} for name in "ab"}
-    assert suspicious_pairs(sources, template, ours) == []
+    sources = {name: {"grad_cam": template["grad_cam"]} for name in "abcdefghij"}
+    assert suspicious_clusters(sources, template, ours) == []
 
 
-@pytest.mark.parametrize("source", ["", "\x00", "\ud800", "'''", "def (", "a" * 100_000, "((" * 50_000])
+def test_what_has_an_effect_stays():
+    code = "def f(x):\n    handle = x.register(f)\n    y = [g(x)]\n    y += [1]\n    for i in y:\n        x.add(i)\n    return y"
+    assert living(code) == code
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "\x00", "\ud800", "'''", "def (", "a" * 100_000, "((" * 50_000, "0;" * 15_000, "x=y\ny=x\n" * 3000,
+     "-" * 30_000 + "1", "x" + "+1" * 10_000, "if x: pass\n" + "elif y: pass\n" * 2000],
+)  # fmt: skip
 def test_any_text_can_be_compared(source):
-    assert suspicious_pairs({"a": {"saliency": source}, "b": {"saliency": "x"}}) == []
+    started = time.process_time()
+    assert suspicious_clusters({"a": {"saliency": source}, "b": {"saliency": "x"}}) == []
+    assert time.process_time() - started < 10
+
+
+def test_the_pages_of_the_class_and_of_a_cluster_name_everybody():
+    sources = class_of([LONG] * 8 + [ODD, ODD + "    # <script>"])
+    clusters = suspicious_clusters(sources)
+    page = class_page([student(0, 2, 0.3)], COURSE, clusters)
+    assert "of 40 who wrote it" in page
+    for cluster in clusters:
+        own = cluster_page(cluster, sources, COURSE)
+        assert name_of(cluster) in page
+        assert all(name in own and name in page for name in cluster.members)
+        assert "<script>" not in own
