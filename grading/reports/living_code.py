@@ -19,74 +19,16 @@ AHEAD = 40  # statements to look ahead for the one that writes a name anew
 STOPS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 EFFECTS = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)
 LITERAL = (ast.Constant, ast.Tuple, ast.List, ast.UnaryOp, ast.unaryop, ast.expr_context, ast.keyword)
-FUNCTIONS = frozenset(
-    [
-        "abs",
-        "all",
-        "any",
-        "bool",
-        "bytes",
-        "callable",
-        "chr",
-        "complex",
-        "dict",
-        "enumerate",
-        "filter",
-        "float",
-        "format",
-        "frozenset",
-        "hash",
-        "hex",
-        "id",
-        "int",
-        "isinstance",
-        "len",
-        "list",
-        "map",
-        "max",
-        "min",
-        "object",
-        "ord",
-        "pow",
-        "print",
-        "range",
-        "repr",
-        "reversed",
-        "round",
-        "set",
-        "slice",
-        "sorted",
-        "str",
-        "sum",
-        "tuple",
-        "type",
-        "zip",
-    ]
-)
-METHODS = frozenset(
-    [
-        "abs",
-        "clone",
-        "contiguous",
-        "copy",
-        "cpu",
-        "detach",
-        "dim",
-        "double",
-        "float",
-        "item",
-        "max",
-        "mean",
-        "min",
-        "numel",
-        "numpy",
-        "size",
-        "sum",
-        "to",
-        "tolist",
-        "view",
-    ]
-)
+# what has no effect but its value: functions of Python; methods of tensors and arrays
+FUNCTIONS = """
+    abs all any bool bytes callable chr complex dict enumerate filter float format frozenset hash hex id int
+    isinstance len list map max min object ord pow print range repr reversed round set slice sorted str sum
+    tuple type zip
+"""
+METHODS = """
+    abs clone contiguous copy cpu detach dim double float item max mean min numel numpy size sum to tolist view
+"""
+FUNCTION_NAMES, METHOD_NAMES = frozenset(FUNCTIONS.split()), frozenset(METHODS.split())
 NEUTRAL = {ast.Add: 0, ast.Sub: 0, ast.Mult: 1, ast.Div: 1, ast.Pow: 1}
 
 
@@ -162,7 +104,7 @@ class _Pruned(ast.NodeTransformer):
 
     def _harmless(self, call: ast.Call) -> bool:
         if isinstance(call.func, ast.Name):
-            return call.func.id in FUNCTIONS and call.func.id not in self.local
+            return call.func.id in FUNCTION_NAMES and call.func.id not in self.local
         if not isinstance(call.func, ast.Attribute):
             return False
         root: ast.AST = call.func
@@ -171,7 +113,7 @@ class _Pruned(ast.NodeTransformer):
         foreign = isinstance(root, ast.Name) and root.id not in self.local
         literal = all(isinstance(node, LITERAL) for part in (*call.args, *call.keywords) for node in ast.walk(part))
         of_library = foreign and bool(call.args) and literal and "seed" not in call.func.attr
-        return of_library or call.func.attr in METHODS
+        return of_library or call.func.attr in METHOD_NAMES
 
     # ---------------------------------------------------------------------------------------------------- statements
 

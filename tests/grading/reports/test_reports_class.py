@@ -197,7 +197,8 @@ def test_an_untouched_stub_is_nobodys_copy():
 
 
 def test_what_has_an_effect_stays():
-    code = "def f(x):\n    handle = x.register(f)\n    y = [g(x)]\n    y += [1]\n    for i in y:\n        x.add(i)\n    return y"
+    steps = "handle = x.register(f)", "y = [g(x)]", "y += [1]", "for i in y:", "    x.add(i)", "return y"
+    code = "\n    ".join(("def f(x):", *steps))
     assert living(code) == code
 
 
