@@ -157,7 +157,7 @@ def test_those_who_come_together_in_several_exercises_stand_first():
 
 EACH = re.compile(r"\n( +)(?=\w)")  # the beginning of each statement
 HIDDEN = {
-    "zeros": lambda code: EACH.sub(r"\n\g<1>0; ", code),
+    "zeros": lambda code: re.sub(r"\n( +)(?=\w)(?!while)", r"\n\g<1>0; ", code),
     "docstrings": lambda code: EACH.sub(r"\n\1'step'\n\1", code),
     "constants": lambda code: EACH.sub(r"\n\1q = 3; r = q, 1\n\1", code),
     "circles": lambda code: EACH.sub(r"\n\1q = 1; q = r = q\n\1", code),
@@ -165,9 +165,7 @@ HIDDEN = {
     "branches": lambda code: EACH.sub(r"\n\1if 0: model(1)\n\1for _ in [1]: pass\n\1", code),
     "overwritten": lambda code: code.replace("    x =", "    x = 5\n    x ="),
     "neutral": lambda code: code.replace("    while", "    x = x; x += 0; x = x * 1\n    while"),
-    "types": lambda code: (
-        code.replace("model,", "model: object,").replace("x =", "x: list =").replace("):\n", ") -> 1:\n")
-    ),
+    "types": lambda code: code.replace("model, inputs", "model: object, inputs: 1").replace("x =", "x: list =", 1),
     "unreachable": lambda code: code + "    print(model, inputs, target, model(target), inputs.grad)\n" * 9,
 }
 
