@@ -4,7 +4,7 @@ import sys
 
 from hw_xai.cli.line import CommandLine
 
-COMMANDS = ("init", "release", "run", "report", "hand", "export", "history", "restore", "audit", "gradescope")
+COMMANDS = ("init", "release", "run", "report", "hand", "export", "history", "restore", "audit", "gradescope", "doctor")
 LINE = CommandLine("hw-grade", "Release the homework and grade it.", "grading.commands", COMMANDS)
 
 
