@@ -22,7 +22,7 @@ from grading.verdict.results import as_data
 
 MB = 2**20
 LIMITS = Limits(wall_seconds=4, cpu_seconds=10, memory_bytes=300 * MB, file_bytes=2 * MB, tmp_bytes=4 * MB)
-THEMES = ("patching", "snooping", "ending", "hogging", "lying", "importing", "escaping", "between")
+THEMES = ("patching", "snooping", "ending", "hogging", "lying", "importing", "escaping", "between", "kernel")
 ATTACKS = {f"{theme}-{one.name}": one for theme in THEMES for one in importlib.import_module(theme).ATTACKS}
 ROOT = Path(__file__).parents[2]
 PLACES = [Path(p) for p in ("/tmp", "/dev/shm", "/var/tmp", "/", ROOT)]
