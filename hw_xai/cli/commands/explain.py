@@ -26,7 +26,7 @@ from ..options import add, add_model, model_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder, glob pattern or shipped-photos")
     add(parser, "--method", default="saliency,smooth_grad,integrated_gradients,lime")
     add_model(parser, default="foodnet-photos")
     add(parser, "--target")

@@ -46,7 +46,7 @@ THUMBNAIL, MAP_SIDE = 72, 96  # pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder or glob pattern")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder, glob pattern or shipped-photos")
     add_model(parser, default="foodnet-photos")
     add(parser, "--layer", help="see `hw-xai layers` (default: the last convolution)")
     parser.add_argument("--channel", help=f"such as 3,17 (default: the {N_CHANNELS} that the first photo excites most)")

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from ...errors import UserError, nearest
+from ...files import shipped
 from .reading import read_photo
 
 CLASSES = (
@@ -21,6 +22,9 @@ UNKNOWN = -1  # the target of a photo whose class nobody wrote down
 
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+
+
+SHIPPED_PHOTOS = "shipped-photos"  # names the photos of food in data/photos wherever photos are named
 
 
 SPLITS = {
@@ -207,7 +211,10 @@ def split_name(split: str) -> str:
 
 
 def find_photos(paths: Iterable[str | Path]) -> list[Path]:
-    """Return the photos that files, folders (those directly inside) and patterns (*.jpg, **/*.png) name, each once."""
+    """Return the photos that files, folders (those directly inside) and patterns (*.jpg, **/*.png) name, each once.
+
+    SHIPPED_PHOTOS names those that come with hw_xai, unless a file or folder of that name exists.
+    """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     if not paths:
         raise UserError("at least one photo, folder or pattern must be given, but there was none")
@@ -216,6 +223,8 @@ def find_photos(paths: Iterable[str | Path]) -> list[Path]:
 
 def _photos_named(path: str | Path) -> list[Path]:
     given = Path(path).expanduser()
+    if str(path) == SHIPPED_PHOTOS and not given.exists():
+        given = shipped("photos")
     if given.is_file():
         return [given]
     if given.is_dir():
