@@ -18,6 +18,7 @@ COMMANDS = (
     "train-broad",
     "train-lcam",
     "bert",
+    "studio",
     "submit",
 )
 LINE = CommandLine(

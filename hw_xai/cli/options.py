@@ -32,6 +32,13 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """Return a whole number from 0 to 65535."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'must be a whole number from 0 to 65535, got "{text}"')
+    return int(text)
+
+
 def share(text: str) -> float:
     """Return a number from 0 to 10."""
     return _number(text, 0, 10)

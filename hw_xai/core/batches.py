@@ -4,6 +4,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -81,8 +82,45 @@ def weighted_sum(
     return total
 
 
+Listener = Callable[[int, int], None]  # how many are done, of how many
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call listener(done, total) whenever an explanation of this thread gets on; what it raises ends the explanation.
+
+    So whoever runs one can show how far it is, and cancel it: everything is given back as after any other exception.
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def progress_bar(total: int, description: str, progress: bool):
     """Return a tqdm bar, to be used in a `with`; one that stays silent unless progress is asked for."""
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc=description, disable=not progress)
+    listener = _listener.get()
+    bar = tqdm(total=total, desc=description, disable=not progress)
+    return bar if listener is None else _Heard(bar, total, listener)
+
+
+class _Heard:
+    """A bar that also tells a listener."""
+
+    def __init__(self, bar, total: int, listener: Listener):
+        self.bar, self.total, self.listener, self.done = bar, total, listener, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def update(self, n: int = 1) -> None:
+        self.bar.update(n)
+        self.done += n
+        self.listener(self.done, self.total)

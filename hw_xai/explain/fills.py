@@ -6,6 +6,7 @@ tables (N, F). The other axes are channels: they are hidden together.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from ..core.arguments import like_inputs
 from ..errors import nearest
 
-Fill = str | float | Tensor | Callable[[Tensor, Tensor], Tensor]
+Fill = Literal["zero", "channel_mean", "blur", "inpaint"] | float | Tensor | Callable[[Tensor, Tensor], Tensor]
 Filler = Callable[[Tensor], Tensor]  # which elements are hidden (k, ...) -> what they show, broadcasts to (k, ...)
 
 BLUR = 0.1  # σ as a share of the side: nothing of the size of a window is left to see

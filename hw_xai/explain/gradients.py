@@ -6,6 +6,7 @@ All of them take (model, inputs, target=None) and return the inputs' shape; targ
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from ..core.preparing import prepared
 from ..core.protocols import Explainer, Model, Target
 from ..core.randomness import gaussian
 
+Rule = Literal["midpoint", "gauss_legendre", "trapezoid"]
 Baselines = Tensor | float | Sequence[Tensor | float] | None
 
 
@@ -92,7 +94,7 @@ def integrated_gradients(
     *,
     baselines: Baselines = None,
     n_steps: int = 50,
-    method: str = "midpoint",
+    method: Rule = "midpoint",
     batch_size: int | None = None,
     progress: bool = False,
 ) -> Tensor:
@@ -182,9 +184,9 @@ def value_range(x: Tensor) -> Tensor:
     return x.amax(dims, keepdim=True) - x.amin(dims, keepdim=True)
 
 
-def path_rule(method: str, n_steps: int) -> tuple[list[float], list[float]]:
+def path_rule(method: Rule, n_steps: int) -> tuple[list[float], list[float]]:
     """Return the n_steps points in [0, 1] of a quadrature rule and their weights, which sum to 1."""
-    check_choice("method", method, ("midpoint", "gauss_legendre", "trapezoid"))
+    check_choice("method", method, get_args(Rule))
     check_count("n_steps", n_steps, least=2 if method == "trapezoid" else 1)
     if method == "gauss_legendre":
         points, weights = np.polynomial.legendre.leggauss(n_steps)  # on [−1, 1]

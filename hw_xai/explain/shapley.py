@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from .fills import Fill, Filler, as_fills, constant
 from .perturbation import hidden_scores
 from .surrogate import Segments, as_regions, region_means
 
+Estimator = Literal["permutation", "kernel", "exact"]
 Worth = Callable[[Tensor], Tensor]  # which regions are shown (n, K) -> scores (n,), float64 on the CPU
 
 
@@ -47,7 +49,7 @@ def shapley(
     target: Target = None,
     *,
     segments: Segments = None,
-    method: str = "permutation",
+    method: Estimator = "permutation",
     n_samples: int = 1000,
     fill: Fill | None = None,
     seed: int = 0,
@@ -76,7 +78,7 @@ def shapley_values(
     target: Target = None,
     *,
     segments: Segments = None,
-    method: str = "permutation",
+    method: Estimator = "permutation",
     n_samples: int = 1000,
     fill: Fill | None = None,
     seed: int = 0,
@@ -174,7 +176,11 @@ def by_enumeration(
     return worths @ weights, torch.zeros(n_regions)
 
 
-ESTIMATORS = {"permutation": by_permutation, "kernel": by_regression, "exact": by_enumeration}
+ESTIMATORS: dict[Estimator, Callable] = {
+    "permutation": by_permutation,
+    "kernel": by_regression,
+    "exact": by_enumeration,
+}
 
 
 def random_ranks(n: int, n_regions: int, source: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ of `lime_image.LimeImageExplainer` called by hand with the same samples and the 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from ..core.protocols import Model, Target
 from ..core.randomness import generator
 from .subsets import balanced_subsets
 
+Kind = Literal["ridge", "tree"]
 Segments = Tensor | Callable[[np.ndarray], np.ndarray] | None
 
 
@@ -63,7 +65,7 @@ def lime(
     target: Target = None,
     *,
     segments: Segments = None,
-    surrogate: str = "ridge",
+    surrogate: Kind = "ridge",
     n_samples: int = 1000,
     n_features: int | None = None,
     fill: Tensor | float | None = None,
@@ -92,7 +94,7 @@ def lime_surrogates(
     target: Target = None,
     *,
     segments: Segments = None,
-    surrogate: str = "ridge",
+    surrogate: Kind = "ridge",
     n_samples: int = 1000,
     n_features: int | None = None,
     fill: Tensor | float | None = None,
@@ -101,7 +103,7 @@ def lime_surrogates(
     progress: bool = False,
 ) -> list[Surrogate]:
     """Return the simple model behind `lime` for each input, with its intercept and quality. Options as there."""
-    check_choice("surrogate", surrogate, ("ridge", "tree"))
+    check_choice("surrogate", surrogate, get_args(Kind))
     check_count("n_samples", n_samples, least=2)
     check_count("seed", seed, least=0)
     check_batch_size(batch_size)

@@ -153,7 +153,7 @@ def _tile(
         counter = counted(loaded.module) if counting else nullcontext()
         with counter as rows, warnings.catch_warnings(record=True) as noted:
             warnings.filterwarnings("always", "`n_samples`")
-            attribution, facts, quality = _run(name, loaded.model, inputs, target, used)
+            attribution, facts, quality = run_method(name, loaded.model, inputs, target, used)
     except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
         return Tile(name, method.title, None, method.signed, error=told(error)), None
     seconds = time.perf_counter() - start
@@ -182,10 +182,13 @@ def _tile(
     return tile, attribution.numpy()
 
 
-def _run(
+def run_method(
     name: str, model: Model, inputs: Tensor, target: int, used: dict[str, Any]
 ) -> tuple[Tensor, dict[str, int], dict[str, str]]:
-    """Return the attribution, facts on which the number of passes depends, and what it says of its own quality."""
+    """Return the attribution, facts on which the number of passes depends, and what it says of its own quality.
+
+    used: the keywords of the method that are not left at their defaults.
+    """
     method, targets = METHODS[name], torch.tensor([target])
     if name == "lime":
         (found,) = lime_surrogates(model, inputs, targets, **used)

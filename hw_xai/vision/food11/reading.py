@@ -1,11 +1,13 @@
 """One photo read safely: any format and mode becomes an upright RGB image, or one sentence."""
 
+import io
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,6 +16,8 @@ from ...errors import UserError
 
 # Entering and leaving warnings.catch_warnings is not thread-safe, and loaders read from several threads.
 _one_at_a_time = threading.RLock()
+
+_IPHONES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")  # brands of the files of iPhones
 
 
 @contextmanager
@@ -41,21 +45,47 @@ def decode_photo(path: Path) -> tuple[Image.Image, str]:
     if iphones and not _reads_heif():
         raise UserError(f"\"{path}\" is in the format of iPhones: pip install 'hw-xai[heic]', or convert it to JPEG")
     try:
-        with path.open("rb") as file, Image.open(file) as image:
+        with path.open("rb") as file:
+            return _decoded(file, str(path), None)
+    except PermissionError:
+        raise UserError(f'"{path}" must be readable, but permission was denied: check who owns the file') from None
+
+
+def read_photo_bytes(content: bytes, name: str, most_pixels: int) -> Image.Image:
+    """Return what `read_photo` returns for a file of this content; UserError for one of more pixels than `most_pixels`.
+
+    name: what the sentences of the errors call it.
+    """
+    with quiet_pillow():
+        if content[4:8] == b"ftyp" and content[8:12] in _IPHONES and not _reads_heif():
+            raise UserError(
+                f"\"{name}\" is in the format of iPhones: pip install 'hw-xai[heic]', or convert it to JPEG"
+            )
+        return _decoded(io.BytesIO(content), name, most_pixels)[0]
+
+
+def _decoded(file: IO[bytes], name: str, most_pixels: int | None) -> tuple[Image.Image, str]:
+    """Return the RGB image of an open file and the mode it was stored in; the size is looked at before the pixels."""
+    try:
+        with Image.open(file) as image:
+            if most_pixels is not None and image.width * image.height > most_pixels:
+                raise _TooLarge
             image.load()
             with suppress(Exception):  # a broken EXIF block only costs the rotation
                 image = ImageOps.exif_transpose(image)
             return _to_rgb(image), image.mode
-    except PermissionError:
-        raise UserError(f'"{path}" must be readable, but permission was denied: check who owns the file') from None
     except Image.UnidentifiedImageError:
-        raise UserError(f'"{path}" must be an image, but no known image format fits: convert it to JPEG') from None
-    except Image.DecompressionBombError:
-        most = 2 * Image.MAX_IMAGE_PIXELS // 10**6
-        raise UserError(f'"{path}" must have at most {most} million pixels, but has more: make it smaller') from None
+        raise UserError(f'"{name}" must be an image, but no known image format fits: convert it to JPEG') from None
+    except (Image.DecompressionBombError, _TooLarge):
+        most = (most_pixels or 2 * Image.MAX_IMAGE_PIXELS) // 10**6
+        raise UserError(f'"{name}" must have at most {most} million pixels, but has more: make it smaller') from None
     except Exception as error:  # each of Pillow's decoders breaks in its own way: OSError, SyntaxError, struct.error
-        raise UserError(f'"{path}" must be a whole image, but it is damaged or cut off ({error}): '
+        raise UserError(f'"{name}" must be a whole image, but it is damaged or cut off ({error}): '
                         "get it again") from None  # fmt: skip
+
+
+class _TooLarge(Exception):
+    """More pixels than the caller takes."""
 
 
 @cache
