@@ -88,7 +88,7 @@ def _call(arguments: Sequence[str], keywords: Mapping[str, Any]) -> str:
 
 def arrays(job: Job, scene: Scene, methods: Sequence[Asked], maps: Maps) -> bytes:
     """Return an .npz of what is on the screen: inputs, scores, paint, and each map under its method's name."""
-    found = {asked.name: map_of(job, scene, asked, maps).attribution for asked in methods}
+    found: dict[str, Any] = {asked.name: map_of(job, scene, asked, maps).attribution for asked in methods}
     stream = io.BytesIO()
     np.savez_compressed(
         stream,

@@ -86,7 +86,7 @@ def attribute(job: Job, bert: Bert, asked: Mapping[str, Any]) -> None:
         try:
             with one_at_a_time:
                 job.check()
-                options = {"n_samples": SAMPLES[name]} if name in SAMPLES else {}
+                options: dict[str, Any] = {"n_samples": SAMPLES[name]} if name in SAMPLES else {}
                 found = attribute_tokens(bert, encoded, name, score=score, **options)
         except (ValueError, RuntimeError) as error:
             job.tell(event="failed", method=name, title=title, sentence=told(error))
