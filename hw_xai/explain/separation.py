@@ -44,6 +44,11 @@ class SenseReport:
     n: int  # vectors that are judged ...
     n_train: int | None  # ... and those that their neighbours are among; None for all but the judged one itself
 
+    @property
+    def best_layer(self) -> int:
+        """The layer whose raw vectors tell the senses apart best, by k-NN and where that is equal by the silhouette."""
+        return int(np.lexsort((np.nan_to_num(self.model.silhouette[0], nan=-1), self.model.knn[0]))[-1])
+
     def table(self, transform: str | None = None) -> str:
         """Return one line per layer, the untrained control in parentheses; None for a block for each transform."""
         if transform is not None and transform not in TRANSFORMS:

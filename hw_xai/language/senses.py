@@ -1,6 +1,6 @@
 """Does a model tell the senses of a word apart? The shipped sentences in `sense_report`, beside an untrained twin."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from ..explain.separation import SenseReport, sense_report
 from .bert import Bert
 from .corpus import APPLE_FIRST, APPLE_SECOND, APPLE_SENSES, APPLE_SENTENCES, sense_sets
 from .layers import hidden_states
+from .spelling import readable_vocabulary
 from .tokens import encode, tokens_between
 
 
@@ -63,13 +64,11 @@ def apple_reports(bert: Bert, control: Bert | None = None) -> dict[str, SenseRep
     return reports
 
 
-def separation_table(bert: Bert, control: Bert | None = None) -> list[dict[str, float]]:
-    """Return for each layer the means over all words, the control's beside them, and 1-NN on the ten sentences."""
-    words = list(sense_reports(bert, control).values())
-    apples = apple_reports(bert, control)
+def separation_table(words: Mapping[str, SenseReport], apples: Mapping[str, SenseReport]) -> list[dict[str, float]]:
+    """Return for each layer the means over words, the control's beside them, and 1-NN on the ten sentences."""
 
     def mean(side: str, measure: str) -> np.ndarray:
-        return np.mean([getattr(getattr(report, side), measure)[0] for report in words], axis=0)  # of the raw vectors
+        return np.mean([getattr(getattr(report, side), measure)[0] for report in words.values()], axis=0)  # raw vectors
 
     columns = {
         "knn": mean("model", "knn"),
@@ -80,3 +79,17 @@ def separation_table(bert: Bert, control: Bert | None = None) -> list[dict[str, 
         "apple_second": apples["果"].model.nearest[0],
     }
     return [dict(zip(columns, map(float, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def spelled(bert: Bert, word: str) -> list[str]:
+    """Return the pieces of a word that the vocabulary lacks, [] where it is one token or one a character."""
+    [encoded] = encode(bert, [word])
+    vocabulary = readable_vocabulary(bert.tokenizer, bert.n_tokens)
+    found = [vocabulary[i] for i, special in zip(encoded.ids, encoded.special, strict=True) if not special]
+    known = bert.tokenizer.unk_token not in found and len(found) <= (1 if word.isascii() else len(word))
+    return [] if known else found
+
+
+def language_of(word: str) -> str:
+    """Return "en" or "zh"."""
+    return "en" if word.isascii() else "zh"

@@ -107,6 +107,7 @@ def write_sense_study(study: SenseStudy, folder: str | Path, metric: str = "cosi
         study.matrices["cosine"],
         study.matrices["euclidean"],
         None if study.report is None else report_view(study.report),
+        layer=None if study.report is None else study.report.best_layer,
         metric=metric,
         method=study.method,
         no_report=study.no_report,

@@ -13,6 +13,7 @@ from PIL import Image
 from hw_xai.cli import main
 from hw_xai.cli.commands import demo
 from hw_xai.language.bert import load_bert
+from hw_xai.language.corpus import sense_sets
 
 NURSE = "The nurse is popular with the children because she is kind."
 
@@ -220,9 +221,13 @@ def test_bert_train_and_report(tmp_path, capsys):
     assert main(["bert", "train", *sizes, "--out", str(tmp_path)]) == 0
     assert str(tmp_path / "model") in capsys.readouterr().out
     assert main(["bert", "report", "--model", str(tmp_path / "model")]) == 0
-    report = capsys.readouterr().out.splitlines()
-    assert len(report) == 2 + 2  # layers 0 and 1
-    assert "(" in report[-1]
+    report = capsys.readouterr().out
+    for language in ("English: bat, bank", "Chinese: 果"):
+        head, columns, *layers = report[report.index(language) :].splitlines()[:4]
+        assert "5-NN" in columns
+        assert [line.split()[0] for line in layers] == ["0", "1"]
+        assert "(" in layers[-1]
+    assert len(report[report.index("word by word") :].splitlines()) == 1 + len(sense_sets())
 
 
 def test_bert_train_on_a_corpus(tmp_path, capsys):

@@ -13,7 +13,7 @@ from hw_xai.language.bert import load_bert
 from hw_xai.language.corpus import reading_examples, reading_passages, training_sentences
 from hw_xai.language.masks import fill_mask
 from hw_xai.language.reading import answer, exact_match
-from hw_xai.language.senses import separation_table
+from hw_xai.language.senses import apple_reports, sense_reports, separation_table, untrained
 from hw_xai.language.train import IGNORED, SPECIAL, BertRecipe, MaskedBatches, ReaderRecipe, ReadingBatches
 
 TINY = BertRecipe(sentences=60, layers=1, width=16, heads=2, steps=6, batch_size=4)
@@ -182,7 +182,8 @@ def test_it_fills_in_sensible_words(built_in):
 
 def test_it_tells_senses_apart(built_in):
     """Held-out sentences against the train split, mean over the words, with the untrained control beside it."""
-    first, *_, last = separation_table(built_in)
+    control = untrained(built_in)
+    first, *_, last = separation_table(sense_reports(built_in, control), apple_reports(built_in, control))
     assert first["knn"] <= 0.55
     assert last["knn"] >= 0.91
     assert last["knn"] >= last["control_knn"] + 0.35

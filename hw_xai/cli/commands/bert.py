@@ -10,7 +10,7 @@ import torch
 from ...errors import UserError
 from ...language.bert import load_bert
 from ...language.masked_words import train_masked_words
-from ...language.senses import separation_table
+from ...language.senses import apple_reports, language_of, sense_reports, separation_table, spelled, untrained
 from ...language.text import read_questions
 from ...language.train import train_bert, train_reader
 from ...training.recipe import PEOPLES, BertRecipe, MaskedWordsRecipe, ReaderRecipe
@@ -125,11 +125,23 @@ def _check_none_of(given: dict[str, Any], others: dict[str, str], whose: str) ->
 
 
 def _report(name: str) -> None:
-    rows = separation_table(load_bert(name))
+    bert = load_bert(name)
+    control = untrained(bert)
+    words, apples = sense_reports(bert, control), apple_reports(bert, control)
     print("Mean over our sense-labelled words, held-out sentences; in parentheses the same model untrained.")
-    print("layer     5-NN accuracy        silhouette     ten at 蘋     ten at 果  (1-NN)")
-    for layer, row in enumerate(rows):
-        print(
-            f"{layer:5}   {row['knn']:6.2f} ({row['control_knn']:.2f})   {row['silhouette']:8.2f} "
-            f"({row['control_silhouette']:.2f})   {row['apple_first']:10.2f}   {row['apple_second']:10.2f}"
-        )
+    for language, title in (("en", "English"), ("zh", "Chinese")):
+        own = {word: report for word, report in words.items() if language_of(word) == language}
+        print(f"\n{title}: {', '.join(own)}")
+        print("layer     5-NN accuracy        silhouette" + "     ten at 蘋     ten at 果  (1-NN)" * (language == "zh"))
+        for layer, row in enumerate(separation_table(own, apples)):
+            print(
+                f"{layer:5}   {row['knn']:6.2f} ({row['control_knn']:.2f})   {row['silhouette']:8.2f} "
+                f"({row['control_silhouette']:.2f})"
+                + f"   {row['apple_first']:10.2f}   {row['apple_second']:10.2f}"
+                * (language == "zh")
+            )
+    print("\nword by word, in the layer where it is told apart best")
+    for word, report in words.items():
+        best, pieces = report.best_layer, spelled(bert, word)
+        note = f"   reads it as {' '.join(pieces)}" if pieces else ""
+        print(f"{word:>8}  layer {best}  5-NN {report.model.knn[0][best]:.2f}{note}")

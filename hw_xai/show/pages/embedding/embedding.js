@@ -1,5 +1,5 @@
 const { points, layers, groups, report } = data;
-const state = { layer: layers.length - 1, point: null };
+const state = { layer: data.shown, point: null };
 const groupColour = (group) => data.colours[groups.indexOf(group) % data.colours.length];
 const MANY = 24; // more dots than this have no letters beside them, and a matrix of pixels
 /* circle, square, triangle, diamond, cross, as the figures have them */

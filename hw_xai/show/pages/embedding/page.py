@@ -46,6 +46,7 @@ def write_embedding_page(
     euclidean: np.ndarray | None,
     report: ReportView | None = None,
     *,
+    layer: int | None = None,
     metric: str = "cosine",
     method: str = "pca",
     no_report: str = "",
@@ -53,8 +54,8 @@ def write_embedding_page(
 ) -> Path:
     """Write the page and return its path.
 
-    planes: S, one for each layer; cosine, euclidean: (S, n, n), drawn as heatmaps unless euclidean is None. no_report
-    says why there is no report, "" where none is to be expected.
+    planes: S, one for each layer. cosine, euclidean: (S, n, n), drawn as heatmaps unless euclidean is None. layer: shown
+    first, None for the last. no_report says why there is no report, "" where none is to be expected.
     """
     n = len(points)
     if cosine.shape != (len(planes), n, n):
@@ -65,6 +66,7 @@ def write_embedding_page(
         "groups": groups,
         "colours": GROUP_COLOURS,
         "metric": metric,
+        "shown": len(planes) - 1 if layer is None else layer,
         "layers": [
             {"points": rounded(plane.points), "worth": plane.worth, "nearest": nearest_others(similar)}
             for plane, similar in zip(steadied(planes), cosine, strict=True)
@@ -79,6 +81,7 @@ def write_embedding_page(
         intro=intro,
         notices=notices,
         n_layers=len(planes),
+        shown=data["shown"],
         has_matrices=euclidean is not None,
         metric=metric,
         method_note=METHOD_NOTES[method],
