@@ -222,7 +222,7 @@ def test_bert_train_and_report(tmp_path, capsys):
     assert str(tmp_path / "model") in capsys.readouterr().out
     assert main(["bert", "report", "--model", str(tmp_path / "model")]) == 0
     report = capsys.readouterr().out
-    for language in ("English: bat, bank", "Chinese: 果"):
+    for language in ("English:", "Chinese:"):
         head, columns, *layers = report[report.index(language) :].splitlines()[:4]
         assert "5-NN" in columns
         assert [line.split()[0] for line in layers] == ["0", "1"]

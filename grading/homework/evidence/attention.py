@@ -30,9 +30,9 @@ def q21(shipped: Shipped) -> Evidence:
     sums = torch.cat([found.sum(-1).flatten() for found in shipped.attentions])
     return {
         "itself": above(math.log2(share(0, lambda heads: heads.diagonal(0, 1, 2)[:, 1:-1].mean(1)) / even), 1, 0.5),
-        "next_only": above(max(share(layer, following) for layer in range(4)), 0.8, 0.1),
+        "next_only": above(max(share(layer, following) for layer in range(len(shipped.attentions[0]))), 0.8, 0.1),
         "sums": alike(sums, torch.ones_like(sums)),
-        "near_last": above(math.log2(share(3, following) / share(0, following)), 0, 0.5),
+        "near_last": above(math.log2(share(-1, following) / share(0, following)), 0, 0.5),
     }
 
 

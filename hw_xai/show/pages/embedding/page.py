@@ -54,8 +54,8 @@ def write_embedding_page(
 ) -> Path:
     """Write the page and return its path.
 
-    planes: S, one for each layer. cosine, euclidean: (S, n, n), drawn as heatmaps unless euclidean is None. layer: shown
-    first, None for the last. no_report says why there is no report, "" where none is to be expected.
+    planes: S, one for each layer. cosine, euclidean: (S, n, n), drawn as heatmaps unless euclidean is None.
+    layer: shown first, None for the last. no_report: why there is none, "" where none is to be expected.
     """
     n = len(points)
     if cosine.shape != (len(planes), n, n):
