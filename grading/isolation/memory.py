@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-ROOT = Path("/sys/fs/cgroup")
+ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 PREFIX = "hw-grade-"
 NUMBERS = count()
 MISSING = "no memory group (cgroup): only the address space is limited, and pipes and page tables are not counted"
@@ -74,7 +74,7 @@ def _places() -> list[tuple[Path, Path]]:
     """Return for each hierarchy that may count memory its root and the group of this process."""
     found = []
     with suppress(OSError, ValueError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in OWN.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             tops = [ROOT, ROOT / "unified"] if not controllers else []
             tops += [ROOT / "memory"] if "memory" in controllers.split(",") else []

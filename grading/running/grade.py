@@ -139,24 +139,21 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
 def _run(source: str, name: str, calls: Sequence[Call], sandbox: Sandbox) -> Reply:
     """Run the code; once more where others may be to blame, short of memory or with threads that leave no processor.
 
-    What got no processor in both is not graded: a busy machine is no mistake of the student's.
+    What got no processor in both is not graded: a busy machine is no mistake of the student's. Who slept is not run
+    again: it would cost the class each exercise's time twice.
     """
     reply = sandbox.run(source, name, calls)
-    if reply.status in DIED or idle(reply):
+    if reply.status in DIED or starved(reply):
         before, reply = reply, sandbox.run(source, name, calls)
         if starved(before) and starved(reply):
             return replace(reply, status="not_graded", reason=STARVED)
     return reply
 
 
-def idle(reply: Reply) -> bool:
-    """Tell whether code ran out of time and computed for less than half of it."""
-    return reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
-
-
 def starved(reply: Reply) -> bool:
-    """Tell whether it was idle because it was kept from the processor, over and over: not because it slept."""
-    return idle(reply) and reply.preempted >= max(20, 20 * reply.cpu_seconds)
+    """Tell whether code ran out of time because it was kept from the processor, over and over: not because it slept."""
+    idle = reply.status == "timeout" and reply.cpu_seconds < reply.seconds / 2
+    return idle and reply.preempted >= max(20, 20 * reply.cpu_seconds)
 
 
 def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:
