@@ -35,7 +35,8 @@ def test_the_students_package_has_neither_masters_nor_key_nor_evidence(students)
     secret = re.compile(r"grading/(notebooks|homework/(evidence|release)|running|reports|platforms|commands)/|key\.py$")
     assert [name for name in names if secret.search(name)] == []
     assert {"grading/homework/check.py", "grading/intake/submit.py", "hw_xai/explain/gradients.py"} <= names
-    assert "hw_xai/data/foodnet-synthetic.safetensors" in names
+    assert {"hw_xai/data/foodnet-synthetic.safetensors", "hw_xai/data/photos/0_0.jpg"} <= names
+    assert "hw_xai/data/photos/README.md" in names  # the photos' licences go where the photos go
     for name in names:  # no solution of a master, wherever it may have got to
         if name.endswith((".py", ".toml", ".json", ".html")):
             assert not re.search("^ *# (BEGIN|END) SOLUTION$", (students / name).read_text(encoding="utf-8"), re.M), (
