@@ -97,7 +97,6 @@ def test_paint_moves_the_prediction_and_the_maps_and_undo_gives_them_back(studio
 
 def test_a_region_says_what_the_score_loses_by_keyboard(studio):
     studio.get_by_text("Region", exact=True).click()
-    studio.wait_for_timeout(3000)
     studio.locator("#stage").focus()
     studio.keyboard.press("ArrowRight")
     studio.keyboard.press("Enter")

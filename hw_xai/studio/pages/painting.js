@@ -23,7 +23,7 @@ export class Painting {
   }
 
   reset(side, strokes = []) {
-    Object.assign(this, { side, strokes, current: null, regions: null });
+    Object.assign(this, { side, strokes, current: null, regions: null, early: null });
     this.draw();
   }
 
@@ -68,7 +68,19 @@ export class Painting {
     this.changed("end");
   }
 
+  /* the regions of the picture; a click that came before them counts now */
+  found(regions) {
+    this.regions = regions;
+    if (this.early) this.begin(this.early);
+    this.early = null;
+    this.draw();
+  }
+
   begin(at) {
+    if (this.tool === "region" && !this.regions) {
+      this.early = at;
+      return;
+    }
     this.current = { fill: this.fill, mask: new Uint8Array(this.side * this.side) };
     this.at = at;
     if (this.tool === "region") {

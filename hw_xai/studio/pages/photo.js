@@ -405,7 +405,7 @@ export class PhotoPanel {
     await this.trying(async () => {
       const found = await ask("regions", { scene: { picture: this.picture.id, model: one("model").value } });
       if (asked !== this.picture) return;
-      this.painting.regions = await unpacked(found.regions);
+      this.painting.found(await unpacked(found.regions));
     });
   }
 
