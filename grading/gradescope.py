@@ -23,9 +23,11 @@ from hw_xai.files import atomic, zipped
 
 from .homework.release.packages import kit_wheel, pins
 from .intake.archives import files_at
+from .intake.contents import homes_of
 from .intake.reading import CouldNotBeRead, Reader
-from .intake.submissions import Found, homes_of
-from .platforms.layouts import ids_of, safe
+from .intake.submissions import Found
+from .platforms.layouts import ids_of
+from .platforms.names import safe
 from .running.rules import Course, course_data, course_from
 from .verdict.feedback import in_words
 from .verdict.results import Graded, Result

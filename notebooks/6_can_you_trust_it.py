@@ -277,7 +277,8 @@ for i in fooled:
 # al. 2019).
 # </details>
 #
-# No questions here: what you hand in of this notebook is the exercise.
+# No questions with letters here: what you hand in of this notebook is the exercise, and, where your teacher reads it,
+# the next cell.
 #
 # **At this point you have** a test that an explanation must pass, a baseline that it must beat, and a way from a
 # suspicion to a proof. Use all three on the next heatmap that convinces you.
@@ -288,6 +289,16 @@ for i in fooled:
 # 圖至少有一部分指向角落的標誌；沒有標誌，就沒有一道菜再被叫做湯，雖然其中一道還留著五分之一的機率。替第二個網站標註的人把所有圖片都叫做湯，網路學到的其實是標誌。用同一個網站的測試集永遠看不出來，因為上面也有同樣的標誌。真實的網路就曾經這樣靠一位馬匹攝影師的浮水印來認馬（Lapuschkin 等人，2019）。
 # </details>
 #
-# 這裡沒有問題要回答：這本筆記本要交的只有練習。
+# 這裡沒有選擇題：這本筆記本要交的是練習；若老師會閱讀，還有下一格的文字。
 #
 # **到這裡，你已經有了**解釋必須通過的檢驗、必須勝過的基準，以及從懷疑走到證明的方法。下次看到一張令你信服的熱圖，請三樣都用上。
+
+# %% [markdown] lang="en"
+# **In your own words** (double-click the empty cell below, and write): may the network be used? Say what you suspected
+# and from which map, which experiment settled it, and what you would still test before you trust the next one.
+
+# %% [markdown] lang="zh-TW"
+# **用自己的話**（在下面的空白儲存格上按兩下，寫在裡面）：這個網路可以用嗎？請說明你懷疑什麼、從哪張圖看出來、哪個實驗做出判定，以及相信下一個網路之前還要測試什麼。
+
+# %% [markdown] text="in_your_own_words"
+#

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     # late: the reports load the exercises, and `--help` needs none of them
     from ..reports.give_back import canvas_grades, feedback_zip
-    from ..reports.gradebook import feedback_of, is_final
+    from ..reports.gradebook import feedback_of, is_entered
     from ..running.book import book_of
     from ..running.journal import Journal
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     with Journal(out) as journal:
         book = book_of(out, journal)
         handed = journal.recall("handed") or {}
-    final = [result for result in book.results if is_final(result)]
+    final = [result for result in book.results if is_entered(result, book.unclear)]
     if options.to == "canvas-api":
         comments = {result.student: feedback_of(result, book.course) for result in final}
         data, left_out = canvas_grades(final, book.roster, comments)
@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> None:
     with atomic(path) as temporary:
         temporary.write_bytes(content)
     print(f"done: {n} students in {path}")
-    waiting = sorted(result.student for result in book.results if not is_final(result))
+    waiting = sorted(result.student for result in book.results if not is_entered(result, book.unclear))
     for names, why in (
-        (waiting, "something is not graded yet"),
+        (waiting, "something is not graded yet, or work of nobody's is there that may be theirs"),
         (left_out, "the platform's name of them is not known"),
     ):
         if names:

@@ -45,9 +45,11 @@ def run(options: argparse.Namespace) -> None:
     codes = {student: its[name] for student, its in sources.items() if name in its}
     out_of = {**book.course.points, **book.course.hand}.get(name)
     if out_of is None or not (texts or codes):
-        known = [*parts_of(book.results), *book.course.hand]
+        named = sorted({cell for result in book.results for cell in result.texts})
+        known = [*parts_of(book.results), *book.course.hand, *named]
         raise UserError(
             f'nobody has an answer to "{name}", or course.toml has no points for it under [hand].{nearest(name, known)}'
+            + (f" Cells of text: {', '.join(named[:5])}" if named else "")
         )
     rubric = read_rubric(options.rubric) if options.rubric else []
     page = hand_page(name, texts or codes, out_of, rubric, book.course, secret, is_code=not texts)

@@ -46,7 +46,8 @@ def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, object
     book = book_of(out, journal)
     if shown:
         book = replace(book, course=replace(book.course, **shown))
-    write_reports(book.results, out, book.course, journal.sources(), book.roster, book.remarks, book.changed)
+    sources = journal.sources()
+    write_reports(book.results, out, book.course, sources, book.roster, book.remarks, book.changed, book.unclear)
     log_decisions(out, journal, log, book.results)
     journal.keep("audit", log.add("report", files=final_files(out)))
     return book

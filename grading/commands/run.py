@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError, nearest
 
+from ..platforms.layouts import LAYOUTS
 from .rules import agreed, agreed_roster, course_arguments, rules_from, some
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..running.course_file import Rules
     from ..running.journal import Journal
     from ..running.rules import Course
+    from ..words import Text
 
 UNFINISHED = {"failed", "timeout", "crashed", "out_of_memory", "not_graded"}
 
@@ -40,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="column \"student\", or Canvas's export; once more: Moodle's grading worksheet, Canvas's groups",
     )
-    who.add_argument("--strangers", action="store_true", help="grade, although most are nobody on the roster")
+    who.add_argument("--strangers", action="store_true", help="who is nobody on the roster is meant to be graded")
+    who.add_argument("--layout", default="", choices=LAYOUTS, help="whose names they are (default: by the names)")
+    who.add_argument("--as", dest="whose", default="", metavar="ID", help="all of it is this one student's")
     who.add_argument("--salt", help="the secret that shuffled the options in hw-grade release --roster")
     who.add_argument("--times", metavar="FILE", help="when each was handed in, where the download does not say")
     who.add_argument(
@@ -71,8 +75,9 @@ def run(options: argparse.Namespace) -> None:
     from ..running.audit import Log
     from ..running.batch import close, in_a_tier
     from ..running.course_file import read_rules
-    from ..running.journal import Journal
+    from ..running.journal import NAME, Journal
     from ..running.rules import course_data
+    from ..running.whose import remember, under_their_names
 
     torch.set_num_threads(1)  # each thread here supervises one submission
     out = Path(options.out)
@@ -84,30 +89,39 @@ def run(options: argparse.Namespace) -> None:
     if before:
         agreed(out, before, rules, options.change)
         agreed_roster(known, roster, options.change)
-    intake = find_submissions(Path(options.submissions), roster)
+    with Journal(out) if (out / NAME).is_file() else nullcontext() as journal:
+        graded = list(journal.keys()) if journal else []
+    intake = find_submissions(Path(options.submissions), roster, options.layout, options.whose, graded)
     if not options.strangers:
         _stop_where_nobody_is_known(intake)
     for remark in intake.remarks:
         print(f"note: {remark.en}")
     times = _times(options, roster, rules)
     with Journal(out, new=True) as journal, Log(out) as log, ExitStack() as stack:
-        options.salt = _salt(options, journal, before)
+        options.salt = _secret(options, "salt", journal, before)
+        options.seed = _secret(options, "seed", journal, before)
+        for old, new in under_their_names(journal, roster, log).items():
+            print(f"note: what was {old}'s is {new}'s by this roster")
         rules = replace(rules, roster="roster.csv" if roster else "", salt="in journal.sqlite" if options.salt else "")
         found, missing = _with_files(intake.submissions, journal)
         students = [one.student for one in found]
         again = _regraded(options.regrade, students, journal)
         course, ready = in_a_tier(_course(options, rules, journal), journal)
         stack.callback(close, ready)
+        _say_if_all_is_graded_again(course, journal)
         write_class(out, rules, roster)
         journal.keep("course", course_data(course))
         journal.keep("roster", roster_data(roster))
         journal.keep("remarks", intake.remarks)
+        journal.keep("unclear", intake.unclear)
+        journal.keep("strangers", bool(options.strangers or journal.recall("strangers")))
         journal.keep("times", (journal.recall("times") or {}) | times)
         journal.keep("handed", (journal.recall("handed") or {}) | _handed(found))
         journal.again(again)
         log.add("start", submissions=len(students), fingerprint=course.fingerprint, isolation=course.isolation)
         grade_all(options, found, course, journal, log, ready, again)
-        finish(out, journal, log)
+        remember(journal)
+        finish(out, journal, log, intake.remarks)
         missing += sorted(journal.keys().keys() - set(students) - set(missing))
         _say_who_has_no_time(found, course, journal)
     if missing:
@@ -126,17 +140,36 @@ def write_class(out: Path, rules: Rules, roster: Roster) -> None:
         write_roster(out / "roster.csv", roster)
 
 
-def _salt(options: argparse.Namespace, journal: Journal, before: Rules | None) -> str | None:
-    """Return the secret of the options' order, that of the class if none is given; another one must be meant."""
-    kept = journal.recall("salt")
-    if options.salt is None:
+def _secret(options: argparse.Namespace, name: str, journal: Journal, before: Rules | None) -> str | int | None:
+    """Return the salt of the options' order or the seed of the inputs, that of the class if none is given.
+
+    UserError for another one, unless it is meant.
+    """
+    kept, given = journal.recall(name), getattr(options, name)
+    if given is None:
         return kept
-    if before and kept != options.salt and journal.keys() and not options.change:
+    if before and kept != given and journal.keys() and not options.change:
         raise UserError(
-            "--salt is not that of this class: everybody would be graded again; add --change if it is meant"
+            f"--{name} is not that of this class: everybody would be graded again; add --change if it is meant"
         )
-    journal.keep("salt", options.salt)
-    return options.salt
+    journal.keep(name, given)
+    return given
+
+
+def _say_if_all_is_graded_again(course: Course, journal: Journal) -> None:
+    """Say why everybody in a download is graded again, where no rule of the class says it."""
+    from ..running import fingerprint
+    from ..running.rules import course_from
+
+    old, kit = journal.recall("course", course_from), journal.recall("kit")
+    journal.keep("kit", fingerprint.of_grades())
+    why = []
+    if old and old.isolation != course.isolation:
+        why.append(f"the isolation was {old.isolation} and is {course.isolation}")
+    if kit and kit != fingerprint.of_grades():
+        why.append("the kit or its libraries have changed since")
+    if why and journal.keys():
+        print(f"note: everybody in this download is graded again: {', '.join(why)}")
 
 
 def _times(options: argparse.Namespace, roster: Roster, rules: Rules) -> dict[str, str]:
@@ -221,8 +254,8 @@ def grade_all(
             raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
 
 
-def finish(out: Path, journal: Journal, log) -> None:
-    """Write the final files, and into the log what they are."""
+def finish(out: Path, journal: Journal, log, told: Sequence[Text] = ()) -> None:
+    """Write the final files, and into the log what they are. told: what was said already."""
     from .report import say_changed, write_book
 
     results = (book := write_book(out, journal, log)).results
@@ -231,7 +264,17 @@ def finish(out: Path, journal: Journal, log) -> None:
     unsure = {"crashed", "not_graded"}
     look = [result.student for result in results if any(part.status in unsure for part in result.exercises)]
     print(f"done: {len(results)} results in {out}; the audit log ends with {head[:16]}")
+    for remark in book.remarks:
+        if remark not in told:
+            print(f"note: {remark.en}")
     say_changed(book.changed)
+    absent = [result.student for result in results if not result.handed_in]
+    if book.unclear and absent:
+        print(
+            f"note: work is there that is nobody's, so {len(absent)} who handed in nothing ({some(absent)}) get no 0 "
+            "in the gradebooks for platforms: add what knows the names (--roster), or say that nobody is missing "
+            "(--strangers)"
+        )
     if look:
         print(f"look at: {some(look)}, where an exercise crashed or could not be graded")
 

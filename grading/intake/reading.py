@@ -23,8 +23,9 @@ from pathlib import Path
 
 from ..words import Text
 from .archives import Entry, File
+from .contents import read_submission
 from .submission import Submission
-from .submissions import Found, read_submission
+from .submissions import Found
 
 MB = 2**20
 LARGEST_REPLY = 64 * MB

@@ -5,11 +5,13 @@ nobody can hand in for somebody else.
 """
 
 import re
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-# in a folder of its own the last match counts, for the name before it can be edited; else the first: a file's can be
+from .names import folded, words
+
+# in a folder of its own the last match counts: the name before it can be edited, and a file's is not in it
 MOODLE_FOLDER = re.compile(
     r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?/(?P<rest>.*)", re.DOTALL
 )
@@ -19,9 +21,19 @@ CANVAS = re.compile(r"(?P<name>[^#/]+?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<rest>\d+
 ANONYMOUS = re.compile(r"(?:LATE_)?anon_(?P<id>[A-Za-z0-9]+)_(?P<rest>\d+_[^/]+)")
 OF_THE_HOMEWORK = re.compile(r"(?:[0-9]_\w+( ?\(\d+\)|-\d+)?\.(?:ipynb|py)|manifest\.json)", re.IGNORECASE)
 HANDED_IN = (".ipynb", ".py", ".zip")
-RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 METADATA = "submission_metadata.yml"
-EXPORT = re.compile(r"assignment_\d+_export|submission_\d+")  # as Gradescope names the folder of all, and each one's
+EXPORT = re.compile(r"assignment_\d+_export")  # as Gradescope names the folder of all
+PARTICIPANTS = re.compile(r"_(\d+)_assignsubmission_")
+PATTERNS = {
+    "": (MOODLE_FOLDER, MOODLE, NTU_COOL, ANONYMOUS, CANVAS),
+    "canvas": (ANONYMOUS, CANVAS),
+    "moodle": (MOODLE_FOLDER, MOODLE),
+    "cool": (NTU_COOL,),
+    "gradescope": (),
+    "folders": (),
+}
+LAYOUTS = [layout for layout in PATTERNS if layout]
+OF_FILES = ("canvas", "moodle", "cool")  # where every name says whose the file is
 
 
 @dataclass(frozen=True)
@@ -43,88 +55,124 @@ class Owner:
     handle: str = ""
 
 
-def owner_of(path: str, here: str) -> tuple[Owner, str]:
-    """Return the owner of a file, and its name below the owner's folder. here: the download's own name."""
-    if found := MOODLE_FOLDER.fullmatch(path):
-        matches = [found]
-    else:
-        matches = [found for layout in (MOODLE, NTU_COOL, ANONYMOUS, CANVAS) if (found := layout.fullmatch(path))]
-    if matches:  # what the platform wrote ends first: the student's own name of the file may look like another's
-        found = min(matches, key=lambda match: match.start("rest"))
-        its = found.groupdict()
-        name = its.get("name", "")
-        owner = {
-            MOODLE: lambda: Owner(its["id"], name.strip(), _words(name), moodle_id=its["id"]),
-            MOODLE_FOLDER: lambda: Owner(its["id"], name.strip(), _words(name), moodle_id=its["id"]),
-            NTU_COOL: lambda: Owner(its["id"], name.strip(), (its["user"],)),
-            ANONYMOUS: lambda: Owner(its["id"], late=path.startswith("LATE_")),
-            CANVAS: lambda: Owner(its["id"], name, (name,), late=its["late"] is not None, platform_id=its["id"]),
-        }[found.re]()
-        handle = path[: found.start("rest")]
-        if found.re in (MOODLE, MOODLE_FOLDER):  # flat, as every version of Moodle takes it
-            handle = f"{name}_{its['id']}_assignsubmission_file_"
-        elif number := re.match(r"\d+_", its["rest"]):  # of the file that the feedback belongs to
-            handle += number[0]
-        return replace(owner, handle=handle), its["rest"]
+def owner_of(path: str, here: str, layout: str = "") -> tuple[Owner | None, str]:
+    """Return the owner of a file, and its name below the owner's folder. here: the download's own name.
+
+    layout: whose names these are, one of LAYOUTS; "" for any of them. None: the name may be that of two students, or
+    is none of the layout's.
+    """
+    found = [match for pattern in PATTERNS[layout] if (match := pattern.fullmatch(path))]
+    if found and found[0].re is MOODLE_FOLDER:
+        found = found[:1]
+    if found:  # what the platform wrote ends first: the student's own name of the file may look like another's
+        match = min(found, key=lambda one: one.start("rest"))
+        if match.re is MOODLE and len(set(PARTICIPANTS.findall(path))) > 1:  # one was edited
+            return None, path
+        return _named(match, path), match["rest"]
+    if layout in OF_FILES:
+        return None, path
     first, _, rest = path.partition("/")
     if rest:
-        return Owner(first, others=_words(first), attempt="folder"), rest
+        return Owner(first, others=words(first), attempt="folder"), rest
     if OF_THE_HOMEWORK.fullmatch(first):  # the notebooks of one student
         return Owner(here), first
     stem = first.rpartition(".")[0] or first
-    return Owner(stem, others=_words(stem), attempt=first), first
+    return Owner(stem, others=words(stem), attempt=first), first
 
 
-def _words(text: str) -> tuple[str, ...]:
-    """Return what may be an id within a name, such as the number in "Wang,Ming-2018147546"."""
-    return tuple(
-        word for word in re.findall(r"[^\W_]+(?:[.@+][^\W_]+)*", text) if len(word) > 3 and any(map(str.isdigit, word))
-    )
+def _named(match: re.Match, path: str) -> Owner:
+    """Return the owner whom a platform's name of a file names."""
+    its = match.groupdict()
+    id, name, handle = its["id"], its.get("name", ""), path[: match.start("rest")]
+    if match.re in (MOODLE, MOODLE_FOLDER):  # flat, as every version of Moodle takes it
+        handle = f"{name}_{id}_assignsubmission_file_"
+        return Owner(id, name.strip(), words(name), moodle_id=id, handle=handle)
+    if number := re.match(r"\d+_", its["rest"]):  # of the file that the feedback belongs to
+        handle += number[0]
+    if match.re is NTU_COOL:
+        return Owner(id, name.strip(), (its["user"],), handle=handle)
+    if match.re is ANONYMOUS:
+        return Owner(id, late=path.startswith("LATE_"), handle=handle)
+    return Owner(id, name, (name,), late=its["late"] is not None, platform_id=id, handle=handle)
 
 
-def wrapper(paths: Iterable[str], ids: Container[str] = ()) -> str:
-    """Return the folder that all submissions lie in, with its slash, "" if they do not lie in one.
+# ------------------------------------------------------------------------------------------------ folders of the class
 
-    ids: of the roster, if there is one, in small letters.
+
+def export_of(paths: Sequence[str]) -> str:
+    """Return the folder, with its slash, that Gradescope puts around its export; "" where there is none."""
+    top = _lone(paths)
+    return f"{top}/" if EXPORT.fullmatch(top) and f"{top}/{METADATA}" in paths else ""
+
+
+def folders_above(paths: Sequence[str], ids: Container[str], layout: str) -> int:
+    """Return in how many folders all submissions of a layout lie, one in another: of the class, or of its sections."""
+    found = n = 0
+    while paths and all("/" in path for path in paths):
+        if layout in OF_FILES:
+            if any(owner_of(path, "", layout)[0] for path in paths):
+                break
+        elif METADATA in paths or _is_known(top := _lone(paths), ids) or not (top or in_sections(paths, ids)):
+            break
+        paths, n = [path.partition("/")[2] for path in paths], n + 1
+        tops = {path.partition("/")[0] for path in paths}
+        if (
+            layout in OF_FILES or len(tops) > 1 or any(_is_known(one, ids) for one in tops)
+        ):  # not a student's own folder
+            found = n
+    return found
+
+
+def doubtful(paths: Sequence[str], ids: Container[str]) -> str:
+    """Return the folder on top in which a class may lie as well as one student's work, "" where it is clear.
+
+    Which of the two it is, what lies in it cannot tell: a student may have made it. ids: of the roster, in small
+    letters.
     """
-    paths = list(paths)
-    tops = {path.partition("/")[0] for path in paths}
-    if len(tops) != 1 or not all("/" in path for path in paths):
+    if in_sections(paths, ids):
+        return paths[0].partition("/")[0]
+    top = _lone(paths)
+    if not top or _is_known(top, ids) or (owner := owner_of(paths[0], "")[0]) is None or owner.attempt != "folder":
         return ""
-    (top,) = tops
     below = [path[len(top) + 1 :] for path in paths]
-    whose = owner_of(paths[0], "")[0]
-    if top.casefold() in ids or whose.attempt != "folder":
-        return ""
-    # all files, for a student may put anything into a folder of their own, and what tells whose others' files are
-    known = METADATA in below and (bool(EXPORT.match(top)) or any(EXPORT.match(path) for path in below))
-    known |= METADATA not in below and all(_says_whose(path, ids) for path in below)
-    known |= bool(ids) and any(re.split(r"[/.]", path)[0].casefold() in ids for path in below)
-    known |= bool(wrapper(below, ids)) or in_sections(below, ids)
-    loose = [p for p in below if "/" not in p]
-    n_folders = len({p.partition("/")[0] for p in below if "/" in p})
-    several = n_folders > 1 or any(p.lower().endswith(HANDED_IN) for p in loose)
-    several &= len(below) > 1 and not any(OF_THE_HOMEWORK.fullmatch(p) for p in loose)
-    return f"{top}/" if known or several else ""
+    loose = [path for path in below if "/" not in path]
+    several = len({path.partition("/")[0] for path in below if "/" in path}) > 1
+    several |= any(path.lower().endswith(HANDED_IN) for path in loose)
+    several &= len(below) > 1 and not any(OF_THE_HOMEWORK.fullmatch(path) for path in loose)
+    of_others = METADATA in below or all(_says_whose(path, ids) for path in below)
+    of_others |= any(_is_known(re.split(r"[/.]", path)[0], ids) for path in below)
+    return top if several or of_others or doubtful(below, ids) else ""
 
 
-def in_sections(paths: Iterable[str], ids: Container[str] = ()) -> bool:
-    """Tell whether the folders on top are sections of the class: nobody's, and in each all files say whose they are.
-
-    All of them, for a student may put anything into a folder of their own.
-    """
-    paths = list(paths)
-    tops = {path.partition("/")[0] for path in paths}
-    if not paths or not all("/" in path for path in paths) or any(_says_whose(f"{top}/x", ids) for top in tops):
+def in_sections(paths: Sequence[str], ids: Container[str]) -> bool:
+    """Tell whether the folders on top are nobody's, and in each all files say whose they are."""
+    tops = {path.partition("/")[0] for path in paths if "/" in path}
+    if len(tops) < 2 or not all("/" in path for path in paths) or any(_says_whose(f"{top}/x", ids) for top in tops):
         return False
-    return len(tops) > 1 and all(_says_whose(path.partition("/")[2], ids) for path in paths)
+    return all(_says_whose(path.partition("/")[2], ids) for path in paths)
+
+
+def whose_name(name: str, ids: Mapping[str, str]) -> str:
+    """Return the student whom the name of a download or of a folder names, "" for nobody."""
+    found = {ids[folded(word)] for word in (name, *words(name)) if folded(word) in ids}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _lone(paths: Sequence[str]) -> str:
+    """Return the folder on top in which everything lies, "" where there is more than one."""
+    tops = {path.partition("/")[0] for path in paths}
+    return tops.pop() if len(tops) == 1 and all("/" in path for path in paths) else ""
+
+
+def _is_known(name: str, ids: Container[str]) -> bool:
+    return any(folded(word) in ids for word in (name, *words(name)))
 
 
 def _says_whose(path: str, ids: Container[str]) -> bool:
     """Tell whether a platform wrote a path's first part, or it has an id of the roster as a folder or file."""
     first = path.partition("/")[0]
-    words = [first, first.rpartition(".")[0], *_words(first)]
-    return bool(owner_of(path, "")[0].name) or any(word.casefold() in ids for word in words)
+    owner = owner_of(path, "")[0]
+    return bool(owner and owner.name) or _is_known(first, ids) or _is_known(first.rpartition(".")[0], ids)
 
 
 # ---------------------------------------------------------------------------------------------------------- Gradescope
@@ -188,22 +236,3 @@ def _aware(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else None
-
-
-# ------------------------------------------------------------------------------------------------------------ safe ids
-
-
-def safe(id: str) -> str:
-    """Return an id as the name of a file on any disk: letters, digits and . @ + - _, up to 64."""
-    clean = re.sub(r"[^\w.@+-]+", "-", id.encode("utf-8", "replace").decode()).strip(".-@+")[:64].rstrip(".")
-    return f"_{clean}" if not clean or clean.casefold().partition(".")[0] in RESERVED else clean
-
-
-def unique(id: str, taken: Iterable[str]) -> str:
-    """Return the id, or with a number behind it, such that no other is its twin on a disk that ignores case."""
-    folded = {one.casefold() for one in taken}
-    n, candidate = 1, id
-    while candidate.casefold() in folded:
-        n += 1
-        candidate = f"{id}-{n}"
-    return candidate

@@ -6,12 +6,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
 from hw_xai.errors import UserError
 
+from .names import composed, folded
 from .tables import read_table
 
 STUDENT = re.compile(r"\w[\w.@+-]*")  # also the name of a folder: no slash, no leading dot, no space
@@ -55,8 +56,8 @@ class Roster:
 
     @cached_property
     def ids(self) -> Mapping[str, str]:
-        """In small letters: an id, or what is the alias of one student only -> the student."""
-        own = {person.student.casefold(): person.student for person in self.people}
+        """An id, or what is the alias of one student only, `folded` -> the student."""
+        own = {folded(person.student): person.student for person in self.people}
         others = {(alias, person.student) for person in self.people for alias in _aliases(person)}
         times = Counter(alias for alias, _ in others)
         return {alias: student for alias, student in others if times[alias] == 1} | own
@@ -93,7 +94,7 @@ NO_ROSTER = Roster()
 
 
 def _aliases(person: Person) -> set[str]:
-    return {alias.casefold() for alias in (person.email, person.canvas_id, person.login) if alias}
+    return {folded(alias) for alias in (person.email, person.canvas_id, person.login) if alias}
 
 
 def read_rosters(paths: Sequence[str | Path]) -> Roster:
@@ -123,6 +124,7 @@ def read_roster(path: str | Path) -> Roster:
         people = list(_of_groups(rows))
     else:
         people = list(_of_moodle(rows))
+    people = [(line, Person(*map(composed, astuple(person)))) for line, person in people]
     if not people:
         what = (
             'a column named "student", with an id in each row below it, '
@@ -134,8 +136,8 @@ def read_roster(path: str | Path) -> Roster:
             said = f'an id must be letters, digits and . @ + - _ only, got "{person.student}"'
             raise UserError(f"{path}, row {line}: {said}")
     roster = Roster(tuple(person for _, person in people))
-    folded = [student.casefold() for student in roster.students]  # B01 and b01 are one folder on many disks
-    if double := _double(folded):
+    same = [folded(student) for student in roster.students]  # B01 and b01 are one folder on many disks
+    if double := _double(same):
         raise UserError(f"{path} must name each student once, but {double} is there more than once")
     for column in ("canvas_id", "moodle_id", "email"):
         if double := _double([getattr(person, column).casefold() for person in roster.people]):
@@ -185,15 +187,15 @@ def joined(roster: Roster, more: Roster, first: object = "", second: object = ""
     A name finds only who is alone with it in both. UserError where nobody is in both.
     """
     by_number = {"canvas_id": roster.of_canvas, "moodle_id": roster.of_moodle}
-    names = [_folded(person.name) for person in roster.people]
+    names = [_as_named(person.name) for person in roster.people]
     of_name = {name: person.student for name, person in zip(names, roster.people, strict=True) if name}
-    unclear = {name for rows in (roster.people, more.people) for name in _several(_folded(p.name) for p in rows)}
+    unclear = {name for rows in (roster.people, more.people) for name in _several(_as_named(p.name) for p in rows)}
     found: dict[str, Person] = {}
     for person in more.people:
         ids = [person.email, person.student, person.login, person.email.partition("@")[0]]
         student = next((its[number] for c, its in by_number.items() if (number := getattr(person, c)) in its), None)
-        student = student or next((roster.ids[id.casefold()] for id in ids if id and id.casefold() in roster.ids), None)
-        name = _folded(person.name)
+        student = student or next((roster.ids[folded(id)] for id in ids if id and folded(id) in roster.ids), None)
+        name = _as_named(person.name)
         if not student and name and name not in unclear:
             student = of_name.get(name)
         if student:
@@ -221,7 +223,7 @@ def write_roster(path: Path, roster: Roster) -> None:
         writer.writerows([getattr(person, name) for name in names] for person in roster.people)
 
 
-def _folded(name: str) -> str:
+def _as_named(name: str) -> str:
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 

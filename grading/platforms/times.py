@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hw_xai.errors import UserError
 
+from .names import folded
 from .roster import PARTICIPANT, Roster
 from .tables import read_table
 
@@ -79,7 +80,7 @@ def _who(row: Mapping[str, str], roster: Roster) -> str | None:
     for name in ("user_id", "canvas_id", "ID"):
         if row.get(name) in roster.of_canvas:
             return roster.of_canvas[row[name]]
-    ids = (row[name].casefold() for name in WHO if row.get(name))
+    ids = (folded(row[name]) for name in WHO if row.get(name))
     return next((roster.ids[id] for id in ids if id in roster.ids), None)
 
 

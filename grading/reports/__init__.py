@@ -17,7 +17,7 @@ from ..verdict.results import Result
 from ..words import Text
 from .class_page import class_data, class_page
 from .cluster_page import cluster_page, name_of
-from .gradebook import canvas_csv, changes_csv, moodle_csv, plain_csv
+from .gradebook import canvas_csv, changes_csv, is_entered, moodle_csv, plain_csv
 from .gradescope_json import gradescope_results
 from .similarity import Cluster, released, suspicious_clusters
 from .student_page import student_page
@@ -37,13 +37,14 @@ def write_reports(
     roster: Roster = NO_ROSTER,
     remarks: Sequence[Text] = (),
     changed: Sequence[Change] = (),
+    unclear: bool = False,
 ) -> None:
     """Write all reports into a folder; equal results give equal bytes, whatever their order.
 
     sources: student -> exercise -> code, to look for copies; None does not look. roster: has the names, e-mails and
-    Canvas's numbers. remarks: on what was handed in and is nobody's. changed: the grades that are
-    not what they were. A page of a student who is gone is removed if it
-    is as we wrote it. UserError where two students would get the same folder.
+    Canvas's numbers. remarks: on what was handed in and is nobody's. changed: the grades that are not what they were.
+    unclear: who handed in nothing gets no 0 in what platforms import, for work is there that may be theirs. A page of a
+    student who is gone is removed if it is as we wrote it. UserError where two students would get the same folder.
     """
     results = [replace(result, name=roster.person(result.student).name or result.name) for result in results]
     results = sorted(map(cleaned, results), key=lambda result: result.student)
@@ -52,7 +53,7 @@ def write_reports(
         raise UserError(f"the results must name each student once, but {doubles[0]} is there more than once")
     out = Path(out)
     clusters = None if sources is None else _clusters(sources)
-    files = _files(results, course, clusters, roster, remarks, changed, sources or {})
+    files = _files(results, course, clusters, roster, remarks, changed, sources or {}, unclear)
     written = {path: _write(out / path, text) for path, text in files}
     _remove_others(out, written)
     _write(out / LIST, _json(written))
@@ -66,6 +67,7 @@ def _files(
     remarks: Sequence[Text],
     changed: Sequence[Change],
     sources: Mapping[str, Mapping[str, str]],
+    unclear: bool,
 ) -> Iterator[tuple[str, str]]:
     codes = {safe_id(student): mine for student, mine in sources.items()}
     for result in results:
@@ -73,8 +75,9 @@ def _files(
         yield f"{folder}/feedback.html", student_page(result, course, codes.get(result.student))
         yield f"{folder}/results.json", _json(gradescope_results(result, course))
     yield "gradebook.csv", plain_csv(results)
-    yield "gradebook_canvas.csv", canvas_csv(results, course, roster)
-    yield "gradebook_moodle.csv", moodle_csv(results, course, roster)
+    entered = [result for result in results if is_entered(result, unclear)]
+    yield "gradebook_canvas.csv", canvas_csv(entered, course, roster)
+    yield "gradebook_moodle.csv", moodle_csv(entered, course, roster)
     for cluster in clusters or ():
         yield f"similar/{name_of(cluster)}", cluster_page(cluster, codes, course)
     yield "changes.csv", changes_csv(changed)

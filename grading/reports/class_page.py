@@ -28,7 +28,7 @@ from .statistics import (
 from .student_page import share, title_of
 from .wording import STATUS, TIERS, cleaned, cleaned_text, heading, number
 
-OF_NOBODY = Text("of nobody on the roster, or of nobody at all", "不屬於名單上的學生，或不知是誰的")
+OF_NOBODY = Text("whose it is, is not clear", "不確定是誰的")
 OTHER_KINDS = {
     "isolation": WITHOUT,
     "nobody": OF_NOBODY,

@@ -10,6 +10,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from html import escape
 
 from ..platforms.roster import Roster
 from ..running.history import Change, as_text
@@ -53,12 +54,11 @@ def canvas_csv(results: Sequence[Result], course: Course, roster: Roster) -> str
     """Return what Canvas imports into its gradebook, which finds the students by ID, else the SIS id, else the login.
 
     ID is Canvas's own number, the other two are the course's id: one is never written for the other. Without MARK,
-    which would become part of the first heading. Who has something not graded is left out: a missing row changes
-    nothing, a lower score would.
+    which would become part of the first heading.
     """
     head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", heading(course)]
     possible = ["    Points Possible", "", "", "", "", max((result.out_of for result in results), default=0)]
-    rows = [[r.name or r.student, *_ids_of(r, roster), "", r.points] for r in results if is_final(r)]
+    rows = [[r.name or r.student, *_ids_of(r, roster), "", r.points] for r in results]
     return _csv([head, possible, *rows])
 
 
@@ -74,9 +74,12 @@ def moodle_csv(results: Sequence[Result], course: Course, roster: Roster) -> str
     """Return what Moodle imports: map idnumber or email to the user, grade and feedback to the assignment.
 
     Grade and feedback together, for Moodle empties the grades of an import that has feedback alone. With MARK, which
-    Moodle takes away.
+    Moodle takes away. It shows feedback as HTML: what stands in it was made text.
     """
-    rows = [[r.student, _email_of(r.student, roster), r.points, feedback_of(r, course)] for r in results if is_final(r)]
+    rows = [
+        [r.student, _email_of(r.student, roster), r.points, escape(feedback_of(r, course), quote=False)]
+        for r in results
+    ]
     return MARK + _csv([["idnumber", "email", "grade", "feedback"], *rows])
 
 
@@ -92,6 +95,15 @@ def _email_of(student: str, roster: Roster) -> str:
 def is_final(result: Result) -> bool:
     """Tell whether everything was graded, or decided by a person, so that the score may be entered."""
     return all(part.status != "not_graded" or part.decided.en for part in result.exercises)
+
+
+def is_entered(result: Result, unclear: bool) -> bool:
+    """Tell whether a platform gets a row: a missing one changes nothing there, a lower score would.
+
+    unclear: work is there that may be theirs of whom nothing is.
+    """
+    decided = any(part.decided.en for part in (*result.exercises, *result.questions))
+    return is_final(result) and (result.handed_in or decided or not unclear)
 
 
 def feedback_of(result: Result, course: Course) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..verdict.results import Graded, Picture, Result
+from ..verdict.results import Answered, Graded, Picture, Result
 from ..words import Text
 
 FEWEST = 10  # students below which a correlation says nothing
@@ -53,7 +53,7 @@ class Concern:
 def items(results: Sequence[Result], part: str) -> list[Item]:
     """Return the "exercises" or the "questions" in the order of the course; discrimination is over both together.
 
-    Who handed in nothing counts in none of the numbers.
+    Who handed in nothing, or is excused, counts in none of the numbers.
     """
     results = [result for result in results if result.handed_in]
     everything = [
@@ -64,7 +64,10 @@ def items(results: Sequence[Result], part: str) -> list[Item]:
     names = dict.fromkeys(getattr(row, of) for result in results for row in getattr(result, part))
     found = []
     for name in names:
-        rows = [(rows[name], sum(r.points for r in rows.values())) for rows in everything if name in rows]
+        count = [rows for rows in everything if name in rows and not _excused(rows[name])]
+        if not count:
+            continue
+        rows = [(its[name], sum(row.points for row in its.values())) for its in count]
         points = np.array([row.points for row, _ in rows])
         rest = np.array([total for _, total in rows]) - points
         out_of = np.array([row.out_of for row, _ in rows])
@@ -80,6 +83,10 @@ def items(results: Sequence[Result], part: str) -> list[Item]:
             )
         )
     return found
+
+
+def _excused(row: Graded | Answered) -> bool:
+    return bool(row.decided.en) and row.out_of == 0
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float | None:

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from hw_xai.errors import UserError
 
+from ..intake.contents import homes_of
 from ..intake.reading import CouldNotBeRead, Reader
 from ..intake.submission import Submission
-from ..intake.submissions import Found, homes_of
+from ..intake.submissions import Found
 from ..platforms.roster import variant_of
 from ..verdict.results import Graded, Result
 from .audit import Log

@@ -19,17 +19,22 @@ from .course_file import Rules, read_rules
 from .history import Change, keep_state
 from .journal import Journal, told
 from .rules import Course, course_from
+from .whose import OWNERS, of_several
 
 
 @dataclass(frozen=True)
 class Book:
-    """All that the final files are made from. results: as they count. changed: since the state before."""
+    """All that the final files are made from. results: as they count. changed: since the state before.
+
+    unclear: whether work is there that may be that of somebody of whom nothing else is.
+    """
 
     course: Course
     results: Sequence[Result]
     roster: Roster = NO_ROSTER
     remarks: Sequence[Text] = ()
     changed: Sequence[Change] = ()
+    unclear: bool = False
 
 
 def book_of(out: Path, journal: Journal) -> Book:
@@ -50,7 +55,10 @@ def book_of(out: Path, journal: Journal) -> Book:
     results = [counted(result, course, decided) for result in found]
     roster, remarks = told(journal)
     changed = keep_state(journal, results, files_of(out), times, decided, rules)
-    return Book(course, results, roster, remarks, changed)
+    remarks = [*remarks, *of_several(journal.recall(OWNERS) or {}, results, roster)]
+    strangers = any(one.handed_in and one.student not in roster.students for one in results) if roster else False
+    unclear = not journal.recall("strangers") and (strangers or bool(journal.recall("unclear")))
+    return Book(course, results, roster, remarks, changed, unclear)
 
 
 def parts_of(results: Sequence[Result]) -> list[str]:

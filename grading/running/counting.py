@@ -23,6 +23,11 @@ NOT_WHEN = Text(
     "下載檔只標示遲交、沒有時間：以一天計",
 )
 
+IN_TIME = Text(
+    "the download says that this was late, but not when: within your own date due, as long as nothing says otherwise",
+    "下載檔只標示遲交、沒有時間：視為在你的延長期限之內，除非另有紀錄",
+)
+
 
 def counted(
     result: Result, course: Course, adjustments: Sequence[Adjustment] = (), times: Mapping[str, str] | None = None
@@ -40,8 +45,12 @@ def counted(
     exercises += tuple(_adjusted(_by_hand(name, result, course), name, mine) for name in course.hand)
     questions = tuple(_adjusted(_answered(part, course), part.question, mine) for part in result.questions)
     result = replace(result, exercises=exercises, questions=questions)
-    due = next((one.due for one in reversed(mine) if one.kind == "due"), course.due)
-    result = _late(result, replace(course, due=due), (times or {}).get(result.student) or result.submitted)
+    own = next((one.due for one in reversed(mine) if one.kind == "due"), None)
+    submitted = (times or {}).get(result.student) or result.submitted
+    if own and result.late and not submitted:
+        result = replace(result, remarks=(*result.remarks, IN_TIME))
+    else:
+        result = _late(result, replace(course, due=own or course.due), submitted)
     totals = [one for one in mine if one.exercise == ALL and one.kind in ("points", "due")]
     for one in totals:
         if one.kind == "points":

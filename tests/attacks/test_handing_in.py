@@ -10,7 +10,8 @@ import pytest
 from attack import DISTANCE, RIGHT
 from handing_in import HANDED_IN, notebook, zipped
 
-from grading.intake.submissions import find_submissions, read_submission
+from grading.intake.contents import read_submission
+from grading.intake.submissions import find_submissions
 from grading.isolation.sandbox import Limits, Sandbox
 from grading.reports import write_reports
 from grading.running.grade import grade

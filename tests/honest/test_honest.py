@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from grading.homework.exercises import EXERCISES
-from grading.intake.submissions import find_submissions, read_submission
+from grading.intake.contents import read_submission
+from grading.intake.submissions import find_submissions
 from grading.isolation.inside.libraries import EXPLAINERS
 from grading.isolation.sandbox import Limits
 from grading.running.grade import grade_exercises

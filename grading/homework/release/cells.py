@@ -138,6 +138,11 @@ def check_cell(source: str, name: str, options: Options) -> NotebookNode:
     return plain_cell("code", source, grade_id=f"check-{name}", grade=True, locked=True, points=points)
 
 
+def text_cell(name: str) -> NotebookNode:
+    """Return an empty cell for words, which people grade: it counts for what course.toml says under [hand]."""
+    return plain_cell("markdown", "", grade_id=name, grade=True, solution=True, points=0)
+
+
 def picture_cell(name: str, options: Options) -> NotebookNode:
     """Return what the cell before it should draw, folded: those who want to predict first need not see it."""
     title = in_words(Text("The expected picture", "預期的圖片"), options.language)

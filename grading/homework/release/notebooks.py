@@ -4,6 +4,7 @@ A master is a notebook in py:percent. Its cells say what they are by their metad
     # %% [markdown] lang="en"        prose in one language; without lang it is in every release
     # %% exercise="saliency"         the code between # BEGIN SOLUTION and # END SOLUTION becomes a stub
     # %% check="saliency"            the cell that judges it, with the points
+    # %% [markdown] text="name"      an empty cell for words that people grade (hw-grade hand)
     # %% picture="saliency"          behind it comes, folded, notebooks/pictures/saliency.jpg: what it should draw
     # %% [markdown] questions="1-4"  replaced by these questions and, at the end, the cell for the answers
 """
@@ -34,6 +35,7 @@ from .cells import (
     plain_cell,
     question_cell,
     questions_of,
+    text_cell,
 )
 
 HAN = r"[\u3000-\u9fff\uff00-\uffef]"
@@ -72,6 +74,8 @@ def release(master: Path, options: Options) -> NotebookNode:
             cells.append(exercise_cell(cell.source, meta["exercise"], options))
         elif "check" in meta:
             cells.append(check_cell(cell.source, meta["check"], options))
+        elif "text" in meta:
+            cells.append(text_cell(meta["text"]))
         else:
             cells.append(plain_cell(cell.cell_type, unbroken(cell.source)))
         if "picture" in meta:

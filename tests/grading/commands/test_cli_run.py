@@ -16,6 +16,7 @@ def euclidean_distance(a, b):
 """
 WRONG = RIGHT.replace("torch.nn.functional.cosine_similarity(a[:, None], b[None], dim=2)", "a @ b.T")
 CRASH = "import os\ndef euclidean_distance(a, b):\n    os._exit(0)\n"
+QUIET = CRASH.replace("os._exit(0)", "return a")
 ONLY = ["--only", "cosine_similarity,euclidean_distance", "--no-questions", "--jobs", "1"]
 
 
@@ -130,6 +131,86 @@ def test_a_class_that_nobody_is_known_of_stops_before_a_zero_is_written(capsys):
     assert main([*run, "--roster", "roster.csv", "--roster", "worksheet.csv"]) == 0
     assert {s for s, row in results("out").items() if row["points"]} == {"b01", "b02"}
     assert "b01,b01@x.tw,2.0" in Path("out/gradebook_moodle.csv").read_text(encoding="utf-8-sig")
+
+
+@pytest.fixture
+def calm(here, in_this_process):
+    """The same class, run in the tests' own process: b03's work is wrong and ends nothing."""
+    Path("handed/b03.py").write_text(QUIET)
+
+
+MADE = ["--i-trust-these-submissions", *ONLY]
+
+
+def gradebook(name: str) -> list[str]:
+    return [row.partition(",")[0] for row in Path(f"out/gradebook_{name}.csv").read_text("utf-8-sig").splitlines()[1:]]
+
+
+def test_no_zero_is_entered_while_work_is_there_that_may_be_theirs(calm, capsys):
+    """One of three handed in under a name that the roster does not know."""
+    Path("handed/b03.py").rename("handed/Xu_99_7_5.py")
+    run = ["run", "handed", "--out", "out", "--roster", "roster.csv", *MADE]
+    assert main(run) == 0
+    assert "2 who handed in nothing (b03, b04) get no 0 in the gradebooks" in capsys.readouterr().out
+    assert gradebook("moodle") == ["99", "b01", "b02"]
+    assert gradebook("canvas")[1:] == ["Xu", "b01", "b02"]
+    assert main(["export", "out", "--to", "canvas-api", "--file", "api.json"]) == 0
+    assert "b04" not in Path("api.json").read_text()
+    assert main(["run", "handed", "--out", "out", *MADE, "--strangers"]) == 0  # one who is not enrolled, that is all
+    assert gradebook("moodle") == ["99", "b01", "b02", "b03", "b04"]
+    assert main(["report", "out"]) == 0
+    assert gradebook("moodle") == ["99", "b01", "b02", "b03", "b04"]
+
+
+def test_a_roster_that_comes_later_makes_no_second_row(calm, capsys):
+    Path("handed/b01.py").rename("handed/Ann_41_7_5.py")
+    Path("handed/b03.py").rename("handed/Cy_43_9_5.py")
+    assert main(["run", "handed", "--out", "out", *MADE]) == 0
+    assert set(results("out")) == {"41", "43", "b02"}
+    Path("handed/Cy_43_9_5.py").unlink()  # a second, smaller download
+    Path("roster.csv").write_text("student,canvas_id\nb01,41\nb02,42\nb03,43\n")
+    capsys.readouterr()
+    assert main(["run", "handed", "--out", "out", *MADE, "--roster", "roster.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "what was 41's is b01's by this roster" in said
+    assert "not in this download, kept as they were: b03" in said
+    assert {s: row["points"] for s, row in results("out").items()} == {"b01": 2, "b02": 1, "b03": 0}
+    assert results("out")["b03"]["exercises"][1]["status"] == "failed"
+    assert main(["audit", "out"]) == 0
+
+
+def test_files_that_change_hands_are_told(calm, capsys):
+    """Work that came under one name and later under another: whoever is behind it, a person must look."""
+    run = ["run", "handed", "--out", "out", "--roster", "roster.csv", *MADE]
+    assert main(run) == 0
+    Path("handed/b01.py").rename("handed/b04.py")
+    Path("handed/b03.py").unlink()
+    capsys.readouterr()
+    for again in (run, ["report", "out"], ["run", "handed", "--out", "out", *MADE]):
+        main(again)
+        assert "the very same files came from b01 and then from b04" in Path("out/class.html").read_text("utf-8")
+    assert "note: the very same files came from b01 and then from b04: whose are they?" in capsys.readouterr().out
+
+
+def test_one_student_s_work_that_comes_alone(calm, capsys):
+    """By mail, in a folder of any name: the assistant says whose it is; nothing of the others changes."""
+    run = ["--out", "out", "--roster", "roster.csv", *MADE]
+    assert main(["run", "handed", *run]) == 0
+    before = results("out")
+    Path("mail/work").mkdir(parents=True)
+    for name in ("b01.py", "b03.py"):
+        Path(f"mail/work/{name}").write_text(QUIET)
+    capsys.readouterr()
+    assert main(["run", "mail", *run]) == 2
+    assert "in the folder work, which may be a class's or one student's" in capsys.readouterr().err
+    assert main(["run", "mail", *run, "--as", "b04"]) == 0
+    after = results("out")
+    assert {s for s in after if after[s] != before[s]} == {"b04"}
+    assert main(["run", "mail", *run, "--layout", "shelf"]) == 2
+    Path("mail/work").rename("b02")  # named for one who has results: it is theirs, whatever names are in it
+    assert main(["run", "b02", "--out", "out", *MADE]) == 0
+    assert "b02 is named for b02: all of it is taken for b02's" in capsys.readouterr().out
+    assert {s for s, row in results("out").items() if row != after[s]} == {"b02"}
 
 
 def test_trusted_submissions_say_so_in_every_result():

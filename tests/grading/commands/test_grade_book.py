@@ -123,6 +123,26 @@ def test_decisions_count_are_shown_logged_and_undone_by_deleting_the_row(graded,
     assert any(row[0] == "b02" and "no longer adjusted: was ill" in row[4] for row in changes())
 
 
+def test_an_extension_holds_where_only_the_word_late_is_known(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("handed").mkdir()
+    Path("handed/x_LATE_41_701_5.py").write_text(RIGHT)
+    Path("class.csv").write_text("student,canvas_id\nb01,41\n")
+    assert main([*RUN, *RULES]) == 0
+    assert points() == {"b01": 4.5}
+    decide("b01,all,due 2027-01-20,was ill,Prof,")
+    assert main(["report", "G"]) == 0
+    assert points() == {"b01": 5}
+    assert "within your own date due" in Path("G/students/b01/feedback.html").read_text(encoding="utf-8")
+
+
+def test_who_is_excused_counts_in_no_mean(graded):
+    decide("b02,cosine_similarity,excused,was ill,Prof,", "all,euclidean_distance,excused,taken out,Prof,")
+    assert main(["report", "G"]) == 0
+    items = json.loads(Path("G/class.json").read_text())["exercises"]
+    assert [(item["name"], item["n"], item["right"]) for item in items] == [("cosine_similarity", 1, 1.0)]
+
+
 def test_an_excused_exercise_counts_neither_way(graded):
     decide("all,cosine_similarity,excused,taken out,Prof,")
     assert main(["report", "G"]) == 0
@@ -193,6 +213,29 @@ def test_every_state_can_be_had_back(graded, capsys):
     assert main(["restore", "G", "3"]) == 0
     assert points() == {"b01": 1, "b02": 4, "b03": 0}
     assert main(["restore", "G", "9"]) == 2
+
+
+def test_other_inputs_must_be_meant_too(graded, capsys):
+    assert main([*RUN, "--seed", "5"]) == 2
+    assert "--seed is not that of this class" in capsys.readouterr().err
+    assert main([*RUN, "--salt", "pepper"]) == 2
+    assert graded == []
+    assert main([*RUN, "--seed", "5", "--change"]) == 0
+    assert len(graded) == 6
+    graded.clear()
+    assert main(RUN) == 0  # the seed is that of the class from now on
+    assert graded == []
+
+
+def test_it_is_said_why_everybody_is_graded_again(graded, capsys, monkeypatch):
+    from grading.running import fingerprint
+
+    monkeypatch.setattr(fingerprint, "of_grades", lambda: "another kit")
+    assert main(RUN) == 0
+    assert (
+        "everybody in this download is graded again: the kit or its libraries have changed" in capsys.readouterr().out
+    )
+    assert len(graded) == 6
 
 
 def test_a_class_begins_with_its_rules(tmp_path, monkeypatch, capsys):

@@ -68,7 +68,7 @@ def test_what_people_grade_waits_for_them_and_becomes_a_decision(graded, capsys)
     assert main(["hand", "G", "--read", "marks.csv"]) == 2
     assert 'nobody of this class has the mark "ffff"' in capsys.readouterr().err
     assert main(["hand", "G", "esay"]) == 2
-    assert 'Did you mean "essay"?' in capsys.readouterr().err
+    assert 'Did you mean "essay"? Cells of text: essay' in capsys.readouterr().err
 
 
 def test_code_can_be_graded_by_hand_too(graded):

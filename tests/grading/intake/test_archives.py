@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from grading.intake import archives
-from grading.intake.submissions import NOTHING, find_submissions, read_submission
-from grading.platforms.layouts import RESERVED, safe, unique
+from grading.intake.contents import read_submission
+from grading.intake.submissions import NOTHING, find_submissions
+from grading.platforms.names import RESERVED, safe, unique
 from grading.platforms.roster import Person, Roster
 from hw_xai.errors import UserError
 
@@ -37,7 +38,7 @@ def zipped(files: dict[str, bytes | str], **info) -> bytes:
 
 @pytest.fixture(params=["folder", "zip", "wrapped"])
 def download(request, tmp_path):
-    """Write files as a folder, a zip, or a zip with all in one folder; return its path."""
+    """Write files as a folder, a zip, or a zip with all in one folder, which asks what it is; return its path."""
 
     def write(files: dict[str, bytes]) -> Path:
         if request.param == "folder":
@@ -49,6 +50,9 @@ def download(request, tmp_path):
         if request.param == "wrapped":
             files = {f"export/{name}": content for name, content in files.items()}
         (tmp_path / "hw9.zip").write_bytes(zipped(files))
+        if request.param == "wrapped":
+            with pytest.raises(UserError, match="say --layout .* --as ID"):
+                find_submissions(tmp_path / "hw9.zip")
         return tmp_path / "hw9.zip"
 
     return write
@@ -58,9 +62,9 @@ def of(*students: str) -> Roster:
     return Roster(tuple(map(Person, students)))
 
 
-def sources(path: Path, roster=()) -> dict[str, str]:
+def sources(path: Path, roster=(), layout: str = "") -> dict[str, str]:
     """Return student -> what saliency returns, "" for nobody's."""
-    found = find_submissions(path, roster if isinstance(roster, Roster) else of(*roster)).submissions
+    found = find_submissions(path, roster if isinstance(roster, Roster) else of(*roster), layout).submissions
     read = {one.student: read_submission(one, ["saliency"]).sources.get("saliency", "") for one in found}
     return {student: source.rpartition("return ")[2].strip() for student, source in read.items()}
 
@@ -79,20 +83,20 @@ def test_canvas(download):
         "王小明_444_555_homework.ipynb": ipynb(4),
         "lee_666_text.html": b"<p>hello",
     })  # fmt: skip
-    found = {one.student: one for one in find_submissions(path).submissions}
+    found = {one.student: one for one in find_submissions(path, layout="canvas").submissions}
     assert {id: (one.name, one.late, len(one.files)) for id, one in found.items()} == {
         "12345": ("chenamy", False, 2),
         "222": ("wang", True, 1),
         "444": ("王小明", False, 1),
         "666": ("lee", False, 1),
     }
-    assert sources(path) == {"12345": "1", "222": "3", "444": "4", "666": ""}
+    assert sources(path, layout="canvas") == {"12345": "1", "222": "3", "444": "4", "666": ""}
 
 
 def test_canvas_without_names(download):
     path = download({"anon_aB3x9_678_a.ipynb": ipynb(1), "LATE_anon_Q_679_a.ipynb": ipynb(2)})
-    assert sources(path) == {"Q": "2", "aB3x9": "1"}
-    assert [one.late for one in find_submissions(path).submissions] == [True, False]
+    assert sources(path, layout="canvas") == {"Q": "2", "aB3x9": "1"}
+    assert [one.late for one in find_submissions(path, layout="canvas").submissions] == [True, False]
 
 
 def test_ntu_cool(download):
@@ -102,8 +106,8 @@ def test_ntu_cool(download):
         "第一組#_444_555_a.ipynb": ipynb(5),
         "b01#_李_77_text.html": b"hello",
     })  # fmt: skip
-    assert sources(path) == {"b01": "", "b05902105": "1", "r11922001": "3", "第一組": "5"}
-    names = {one.student: one.name for one in find_submissions(path).submissions}
+    assert sources(path, layout="cool") == {"b01": "", "b05902105": "1", "r11922001": "3", "第一組": "5"}
+    names = {one.student: one.name for one in find_submissions(path, layout="cool").submissions}
     assert names["b05902105"] == "王小明"
     assert names["r11922001"] == "Ann Lee"
 
@@ -115,9 +119,9 @@ def test_moodle(download, slash):
         f"Amy Chen_1234_assignsubmission_onlinetext_{slash}onlinetext.html": b"hello",
         f"王小明_b05902105_777_assignsubmission_file_{slash}submission.zip": PACKED,
     })  # fmt: skip
-    assert sources(path) == {"1234": "1", "777": "3"}
-    assert [one.name for one in find_submissions(path).submissions] == ["Amy Chen", "王小明_b05902105"]
-    assert sources(path, ["b05902105"]) == {"1234": "1", "b05902105": "3"}
+    assert sources(path, layout="moodle") == {"1234": "1", "777": "3"}
+    assert [one.name for one in find_submissions(path, layout="moodle").submissions] == ["Amy Chen", "王小明_b05902105"]
+    assert sources(path, ["b05902105"], "moodle") == {"1234": "1", "b05902105": "3"}
 
 
 METADATA = """---
@@ -155,12 +159,17 @@ def test_gradescope(download):
         "submission_3/deep/down/2_gradients.ipynb": ipynb(3),
         "submission_4/2_gradients.ipynb": ipynb(4),
     })  # fmt: skip
-    assert sources(path) == {"100": "3", "102": "2", "bo@x.tw": "2", "submission_4": "4"}
-    found = {one.student: one for one in find_submissions(path).submissions}
+    assert sources(path, layout="gradescope") == {"100": "3", "102": "2", "bo@x.tw": "2", "submission_4": "4"}
+    found = {one.student: one for one in find_submissions(path, layout="gradescope").submissions}
     assert found["100"].submitted.isoformat() == "2026-11-03T10:00:00+08:00"
     assert found["102"].submitted.isoformat() == "2026-11-02T10:00:00+00:00"
     assert "2 submissions came from you; the newest is graded: submission_3" in found["100"].remarks[0].en
-    assert sources(path, ["bo", "amy@x.tw"]) == {"102": "2", "amy@x.tw": "3", "bo": "2", "submission_4": "4"}
+    assert sources(path, ["bo", "amy@x.tw"], "gradescope") == {
+        "102": "2",
+        "amy@x.tw": "3",
+        "bo": "2",
+        "submission_4": "4",
+    }
 
 
 @pytest.mark.parametrize(
@@ -194,10 +203,10 @@ def test_plain(download):
         "b05.py": b"def saliency(): return 5",
         "b06.pdf": b"%PDF",
     })  # fmt: skip
-    intake = find_submissions(path)
-    assert sources(path) == {"b01": "1", "b02": "3", "b03": "3", "b04": "3", "b05": "5"}
+    intake = find_submissions(path, layout="folders")
+    assert sources(path, layout="folders") == {"b01": "1", "b02": "3", "b03": "3", "b04": "3", "b05": "5"}
     assert [remark.en for remark in intake.remarks] == ["b06.pdf belongs to no submission"]
-    assert find_submissions(path, of("b06")).submissions[-1].files
+    assert find_submissions(path, of("b06"), "folders").submissions[-1].files
 
 
 def test_the_notebooks_of_one_student(tmp_path):
@@ -261,8 +270,8 @@ def test_canvas_names_students_by_its_own_numbers(download):
         "林外人_1702_91_2_gradients.ipynb": ipynb(2),
         "李大華_LATE_1703_92_2_gradients.ipynb": ipynb(3),
     })  # fmt: skip
-    assert sources(path, ROSTER) == {"1702": "3", "1702-2": "2", "41047025s": "1", "b03": ""}
-    intake = find_submissions(path, ROSTER)
+    assert sources(path, ROSTER, "canvas") == {"1702": "3", "1702-2": "2", "41047025s": "1", "b03": ""}
+    intake = find_submissions(path, ROSTER, "canvas")
     assert [remark.en for remark in intake.remarks] == ["1702 林外人 is nobody on the roster: graded all the same"]
     assert [(one.student, one.platform_id) for one in intake.submissions] == [
         ("1702", "1703"), ("1702-2", "1702"), ("41047025s", "1701"), ("b03", ""),
@@ -324,7 +333,7 @@ def test_junk_is_passed_over(download):
         "b01/__pycache__/a.py",
     ]
     path = download({"b01/2_gradients.ipynb": ipynb(1), "b02.ipynb": ipynb(2)} | {name: ipynb(9) for name in junk})
-    intake = find_submissions(path)
+    intake = find_submissions(path, layout="folders")
     assert [len(one.files) for one in intake.submissions] == [1, 1]
     assert intake.remarks == ()
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from grading.intake.submissions import find_submissions, read_submission
+from grading.intake.contents import read_submission
+from grading.intake.submissions import find_submissions
 from grading.platforms.roster import NO_ROSTER, Person, Roster
+from hw_xai.errors import UserError
 
 ROSTER = Roster(
     (Person("B01", "王小明", canvas_id="41", moodle_id="880000"), Person("B02", canvas_id="42"), Person("B03"))
@@ -28,25 +30,30 @@ def packed(path: Path, files: dict[str, bytes], days: dict[str, int] | None = No
     return path
 
 
-def graded(path: Path, roster: Roster = NO_ROSTER) -> dict[str, str]:
-    found = find_submissions(path, roster).submissions
+def graded(path: Path, roster: Roster = NO_ROSTER, layout: str = "") -> dict[str, str]:
+    found = find_submissions(path, roster, layout).submissions
     read = {one.student: read_submission(one, ["saliency"]).sources.get("saliency", "") for one in found if one.files}
     return {student: source.rpartition("return ")[2].strip() for student, source in read.items()}
 
 
 @pytest.mark.parametrize("roster", [Roster(), ROSTER], ids=["without a roster", "with one"])
-def test_one_folder_too_deep_is_still_a_class(tmp_path, roster):
+def test_one_folder_too_deep_is_a_class_where_that_is_said(tmp_path, roster):
     names = {"王小明_41_700001_2_gradients.ipynb": ipynb(1), "陳_42_700002_2_gradients.ipynb": ipynb(2)}
     path = packed(tmp_path / "a.zip", {f"submissions/submissions/{name}": its for name, its in names.items()})
-    assert graded(path, roster) == ({"B01": "1", "B02": "2"} if roster else {"41": "1", "42": "2"})
+    with pytest.raises(UserError, match="in the folder submissions, which may be a class's or one student's"):
+        find_submissions(path, roster)
+    assert graded(path, roster, "canvas") == ({"B01": "1", "B02": "2"} if roster else {"41": "1", "42": "2"})
 
 
 def test_sections_are_no_students(tmp_path):
     files = {"A/王小明_41_7_2_gradients.ipynb": ipynb(1), "B/陳_42_8_2_gradients.ipynb": ipynb(2)}
-    assert graded(packed(tmp_path / "a.zip", files), ROSTER) == {"B01": "1", "B02": "2"}
+    path = packed(tmp_path / "a.zip", files)
+    with pytest.raises(UserError, match="in the folder A"):
+        find_submissions(path, ROSTER)
+    assert graded(path, ROSTER, "canvas") == {"B01": "1", "B02": "2"}
     ilias = {f"Exercise/Submissions/Last_First_{id}_9/2_gradients.ipynb": ipynb(id[-1]) for id in ("B01", "B02")}
     roster = Roster((Person("B01-x"), Person("B02-x")))
-    assert len(graded(packed(tmp_path / "b.zip", ilias), roster)) == 2
+    assert len(graded(packed(tmp_path / "b.zip", ilias), roster, "folders")) == 2
 
 
 def test_a_student_cannot_hand_in_for_another_from_a_folder_of_their_own(tmp_path):

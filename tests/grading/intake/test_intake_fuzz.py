@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from grading.intake.contents import read_submission
 from grading.intake.notebook import read_notebook
-from grading.intake.submissions import find_submissions, read_submission
+from grading.intake.submissions import find_submissions
 from grading.platforms.roster import STUDENT, Person, Roster
 
 CASES = int(os.environ.get("HW_XAI_FUZZ", "75"))

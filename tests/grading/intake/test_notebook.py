@@ -1,6 +1,7 @@
 """Reading notebooks: any format, encoding and damage; which definition is meant; the answers as data."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +201,14 @@ def test_metadata_is_believed_only_where_it_can_be_true():
     for wrong in (True, -1, 2**40, "7", 7.0, None, [7]):
         assert read(variant=wrong, student=wrong).variant is None
     assert read(student=["b01"]).student == read(student="b" * 200).student == ""
+
+
+def test_the_words_of_the_last_notebook_are_read_as_an_answer():
+    """It is released with an empty cell for them, which people grade."""
+    path = Path(__file__).parents[3] / "notebooks/student/6_can_you_trust_it.ipynb"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    (cell,) = (cell for cell in data["cells"] if cell["id"] == "in_your_own_words")
+    assert (cell["cell_type"], "".join(cell["source"])) == ("markdown", "")
+    cell["source"] = ["It looks at\n", "the logo."]
+    read = read_notebook(json.dumps(data).encode(), path.name)
+    assert read.texts == {"in_your_own_words": "It looks at\nthe logo."}

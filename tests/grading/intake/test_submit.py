@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from grading.homework.scoring import marked
-from grading.intake.submissions import find_submissions, read_submission
+from grading.intake.contents import read_submission
+from grading.intake.submissions import find_submissions
 from grading.intake.submit import faults, found
 from hw_xai.cli import main
 

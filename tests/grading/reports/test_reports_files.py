@@ -160,6 +160,16 @@ def test_the_gradebooks(tmp_path):
     assert "grad_cam: 0/3, not right yet / 尚未正確: the ReLU is missing" in ann[3]
 
 
+def test_what_moodle_shows_as_html_is_text(tmp_path):
+    """Moodle shows feedback as HTML; a line of a student's code may stand in it."""
+    line = "x = 1  # <img src=x onerror=alert(1)> & more"
+    reason = Text(f"your code raised NameError (line 1: `{line}`)", "")
+    write_reports([replace(ANN, exercises=(replace(FAILED, reason=reason),))], tmp_path, replace(COURSE, language="en"))
+    (_, ann) = rows_of(tmp_path / "gradebook_moodle.csv", "utf-8-sig")
+    assert "<img" not in ann[3]
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp; more" in ann[3]
+
+
 @pytest.mark.parametrize(
     "text",
     ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", " =1", "\u00a0=1", "\u200b=1", "＝1+1", "＋1", "－1", "＠x",
