@@ -1,5 +1,7 @@
 """hw-grade run, report and audit as a teaching assistant meets them, with the real sandbox."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -143,7 +145,8 @@ MADE = ["--i-trust-these-submissions", *ONLY]
 
 
 def gradebook(name: str) -> list[str]:
-    return [row.partition(",")[0] for row in Path(f"out/gradebook_{name}.csv").read_text("utf-8-sig").splitlines()[1:]]
+    text = Path(f"out/gradebook_{name}.csv").read_text("utf-8-sig")
+    return [row[0] for row in csv.reader(io.StringIO(text, newline=""))][1:]
 
 
 def test_no_zero_is_entered_while_work_is_there_that_may_be_theirs(calm, capsys):
@@ -206,7 +209,6 @@ def test_one_student_s_work_that_comes_alone(calm, capsys):
     assert main(["run", "mail", *run, "--as", "b04"]) == 0
     after = results("out")
     assert {s for s in after if after[s] != before[s]} == {"b04"}
-    assert main(["run", "mail", *run, "--layout", "shelf"]) == 2
     Path("mail/work").rename("b02")  # named for one who has results: it is theirs, whatever names are in it
     assert main(["run", "b02", "--out", "out", *MADE]) == 0
     assert "b02 is named for b02: all of it is taken for b02's" in capsys.readouterr().out
