@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..running.course_file import Rules
     from ..running.journal import Journal
     from ..running.rules import Course
-    from ..words import Text
 
 UNFINISHED = {"failed", "timeout", "crashed", "out_of_memory", "not_graded"}
 
@@ -254,7 +253,7 @@ def grade_all(
             raise KeyboardInterrupt(f"{bar.n} of {len(found)} are done; the same command goes on from here") from None
 
 
-def finish(out: Path, journal: Journal, log, told: Sequence[Text] = ()) -> None:
+def finish(out: Path, journal: Journal, log, told: Sequence = ()) -> None:
     """Write the final files, and into the log what they are. told: what was said already."""
     from .report import say_changed, write_book
 
