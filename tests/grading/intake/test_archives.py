@@ -453,7 +453,7 @@ def test_every_id_becomes_a_safe_name(id):
 def test_nobody_takes_the_id_of_another_by_an_odd_one(tmp_path, twin):
     for name, value in ((twin, 1), ("b10", 2)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "a.ipynb").write_bytes(ipynb(value))
+        (tmp_path / name / "2_gradients.ipynb").write_bytes(ipynb(value))
     alone = read_submission(find_submissions(tmp_path / "b10").submissions[0], []).digest
     both = {found.student: read_submission(found, []).digest for found in find_submissions(tmp_path).submissions}
     assert len(both) == 2
