@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hw_xai import testing
 from hw_xai.errors import UserError
+from hw_xai.testing import SmallNet
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,33 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """As many workers as this process may use cores, at most four: each loads PyTorch anew."""
     return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-class SmallNet(nn.Module):
-    """(N, 3, 16, 16) -> (N, 5) with BatchNorm, Dropout, in-place and functional ReLU, and a residual connection."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True))
-        self.pool = nn.MaxPool2d(2)
-        self.block = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6))
-        self.dropout = nn.Dropout(0.5)
-        self.head = nn.Linear(6 * 4 * 4, 5)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        x = self.pool(self.stem(inputs))
-        x = nn.functional.relu(x + self.block(x))
-        return self.head(self.dropout(self.pool(x).flatten(1)))
-
-
-def make_small_net() -> SmallNet:
-    """Return a SmallNet in float64 with random weights and BatchNorm statistics of real passes, in training mode."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = SmallNet().double()
-        for _ in range(20):
-            model(torch.rand(16, 3, 16, 16).double())
-        return model
 
 
 @pytest.fixture(autouse=True)
@@ -84,14 +59,12 @@ def open_sandbox() -> Callable:
 
 @pytest.fixture
 def small_net() -> SmallNet:
-    return make_small_net()
+    return testing.small_network()
 
 
 @pytest.fixture
 def pictures() -> Tensor:
-    """Three random pictures (3, 3, 16, 16) in [0, 1], float64, smooth enough to have superpixels."""
-    coarse = torch.rand(3, 3, 5, 5, generator=torch.Generator().manual_seed(1)).double()
-    return nn.functional.interpolate(coarse, size=(16, 16), mode="bilinear", align_corners=True)
+    return testing.pictures()
 
 
 def draw_squares(n: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -113,7 +86,7 @@ def squares() -> Callable[..., tuple[Tensor, Tensor]]:
 @pytest.fixture(scope="session")
 def trained_net() -> SmallNet:
     """A SmallNet that says where the square of `squares` is, in eval mode."""
-    model = make_small_net()
+    model = testing.small_network()
     pictures, places = draw_squares(512, seed=0)
     with torch.random.fork_rng():
         torch.manual_seed(0)

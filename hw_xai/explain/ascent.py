@@ -53,6 +53,11 @@ def maximize_activation(
     picture shifted by up to `jitter` of its side, `scale` of its size larger or smaller and turned by up to `rotate`
     degrees, grey around it. n_steps forward and backward passes. Erhan et al. 2009; Olah et al. 2017,
     doi 10.23915/distill.00007.
+
+    >>> from hw_xai.explain import maximize_activation
+    >>> from hw_xai.testing import small_network
+    >>> maximize_activation(small_network(), "block", channel=1, size=(3, 16, 16), n_steps=4).shape
+    torch.Size([1, 3, 16, 16])
     """
     check_count("n_steps", n_steps)
     for name, amount in {"lr": lr, "jitter": jitter, "scale": scale, "rotate": rotate}.items():
@@ -107,6 +112,11 @@ def deep_dream(
     before, up to its own: so a pattern grows in all sizes. Each step changes a pixel by `lr` on average. A smaller
     photo is mirrored at its edges to the size of the inputs: every model can look at it. octaves · n_steps forward
     and backward passes. Mordvintsev et al. 2015, "Inceptionism".
+
+    >>> from hw_xai.explain import deep_dream
+    >>> from hw_xai.testing import pictures, small_network
+    >>> deep_dream(small_network(), pictures(), "block", octaves=2, n_steps=2).shape
+    torch.Size([3, 3, 16, 16])
     """
     check_count("octaves", octaves)
     check_count("n_steps", n_steps)

@@ -28,6 +28,11 @@ def grad_cam(
     """ReLU(Σₖ wₖ Aₖ), where the weight of a map is the mean of its gradient: wₖ = mean(∂ score / ∂ Aₖ).
 
     One forward pass and a backward pass down to the layer. Selvaraju et al. 2016, arXiv 1610.02391.
+
+    >>> from hw_xai.explain import grad_cam
+    >>> from hw_xai.testing import pictures, small_network
+    >>> grad_cam(small_network(), pictures(), layer="block").shape
+    torch.Size([3, 1, 16, 16])
     """
 
     def mean_slope(maps: Tensor, slopes: Tensor) -> Tensor:
@@ -44,6 +49,11 @@ def grad_cam_plus_plus(
     For maps that are not negative, such as a ReLU's. The formula is that of the score exp(logit), so by itself it is
     not free of the logits' scale: for small g it tends to wₖ ∝ Σ ReLU(g). One forward pass and a backward pass down to
     the layer. Chattopadhay et al. 2017, arXiv 1710.11063.
+
+    >>> from hw_xai.explain import grad_cam_plus_plus
+    >>> from hw_xai.testing import pictures, small_network
+    >>> grad_cam_plus_plus(small_network(), pictures(), layer="block").shape
+    torch.Size([3, 1, 16, 16])
     """
 
     def weighted_slope(maps: Tensor, slopes: Tensor) -> Tensor:
@@ -63,6 +73,12 @@ def cam(
     For networks whose last two steps are the global average of the layer's maps and one nn.Linear: then the mean of
     the map, plus the bias, is the score. ValueError for others: `grad_cam` is the same up to a factor where both work.
     One forward pass. Zhou et al. 2015, arXiv 1512.04150.
+
+    >>> import torch
+    >>> from hw_xai.explain import cam
+    >>> layers = [torch.nn.Conv2d(3, 6, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(6, 5)]
+    >>> cam(torch.nn.Sequential(*layers), torch.rand(2, 3, 16, 16)).shape
+    torch.Size([2, 1, 16, 16])
     """
     layer = map_layer(model, layer, inputs)
     head = last_linear(model)
@@ -88,6 +104,11 @@ def guided_grad_cam(
 
     Inherits from guided backprop that it hardly changes when the last layers are randomised, and that it is refused for
     other activations than ReLU. Two forward and two backward passes. Selvaraju et al. 2016, arXiv 1610.02391.
+
+    >>> from hw_xai.explain import guided_grad_cam
+    >>> from hw_xai.testing import pictures, small_network
+    >>> guided_grad_cam(small_network(), pictures(), layer="block").shape
+    torch.Size([3, 3, 16, 16])
     """
     where = grad_cam(model, inputs, target, layer=layer, batch_size=batch_size)
     return guided_backprop(model, inputs, target, batch_size=batch_size) * where

@@ -35,6 +35,11 @@ def filter_activation(
     """Return where a channel responds, and how strongly: (N, 1, h, w) at the layer's own resolution.
 
     layer: None is the last convolution. One forward pass. Zeiler and Fergus 2013, arXiv 1311.2901.
+
+    >>> from hw_xai.explain import filter_activation
+    >>> from hw_xai.testing import pictures, small_network
+    >>> filter_activation(small_network(), pictures(), "block", channel=1).shape
+    torch.Size([3, 1, 8, 8])
     """
     layer, chosen = find_layer(model, layer), as_channels(channel)
     with explaining(model, inputs, None, batch_size) as chunks:

@@ -28,6 +28,11 @@ def gradient(model: Model, inputs: Tensor, target: Target = None, *, batch_size:
     """∂ score / ∂ inputs.
 
     One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
+
+    >>> from hw_xai.explain import gradient
+    >>> from hw_xai.testing import pictures, small_network
+    >>> gradient(small_network(), pictures(), target=2).shape
+    torch.Size([3, 3, 16, 16])
     """
     with explaining(model, inputs, target, batch_size) as chunks, prepared(model, inputs, len(inputs)):
         return torch.cat([differentiate(model, x, t) for x, t in chunks])
@@ -37,6 +42,11 @@ def saliency(model: Model, inputs: Tensor, target: Target = None, *, batch_size:
     """|∂ score / ∂ inputs|: how much the score moves with each element, in whichever direction.
 
     One forward and one backward pass. Simonyan et al. 2013, arXiv 1312.6034.
+
+    >>> from hw_xai.explain import saliency
+    >>> from hw_xai.testing import pictures, small_network
+    >>> saliency(small_network(), pictures()).shape
+    torch.Size([3, 3, 16, 16])
     """
     return gradient(model, inputs, target, batch_size=batch_size).abs()
 
@@ -45,6 +55,11 @@ def input_x_gradient(model: Model, inputs: Tensor, target: Target = None, *, bat
     """inputs · ∂ score / ∂ inputs: what each element adds to the score, if the model were linear.
 
     One forward and one backward pass. Shrikumar et al. 2016, arXiv 1605.01713.
+
+    >>> from hw_xai.explain import input_x_gradient
+    >>> from hw_xai.testing import pictures, small_network
+    >>> input_x_gradient(small_network(), pictures(), target=2).shape
+    torch.Size([3, 3, 16, 16])
     """
     return gradient(model, inputs, target, batch_size=batch_size) * inputs.detach()
 
@@ -66,6 +81,11 @@ def smooth_grad(
     explain: any explainer, e.g. `saliency`, or `partial(integrated_gradients, n_steps=10)`. A constant input has
     σ = 0. n_samples forward and backward passes; one more forward pass to predict the class when target is None.
     Smilkov et al. 2017, arXiv 1706.03825.
+
+    >>> from hw_xai.explain import smooth_grad
+    >>> from hw_xai.testing import pictures, small_network
+    >>> smooth_grad(small_network(), pictures(), n_samples=4, noise_level=0.1, seed=0).shape
+    torch.Size([3, 3, 16, 16])
     """
     check_count("n_samples", n_samples)
     check_amount("noise_level", noise_level)
@@ -103,6 +123,11 @@ def integrated_gradients(
     baselines: a number or a tensor that broadcasts against inputs; None is zeros; a list of them is averaged over.
     method: "midpoint", "gauss_legendre" or "trapezoid", each with n_steps points on the path. n_steps forward and
     backward passes per baseline; one more forward pass when target is None. Sundararajan et al. 2017, arXiv 1703.01365.
+
+    >>> from hw_xai.explain import integrated_gradients
+    >>> from hw_xai.testing import pictures, small_network
+    >>> integrated_gradients(small_network(), pictures(), target=2, n_steps=8).shape
+    torch.Size([3, 3, 16, 16])
     """
     alphas, weights = path_rule(method, n_steps)
     references = as_baselines(baselines, inputs)  # B × (N, ...)
@@ -155,6 +180,11 @@ def guided_backprop(model: Model, inputs: Tensor, target: Target = None, *, batc
     randomised (Adebayo et al. 2018). Works for ReLU modules, in place or reused, and for functional ReLU; raises
     ValueError for other activations, where it would be the plain gradient under another name. One forward and one
     backward pass. Springenberg et al. 2014, arXiv 1412.6806.
+
+    >>> from hw_xai.explain import guided_backprop
+    >>> from hw_xai.testing import pictures, small_network
+    >>> guided_backprop(small_network(), pictures(), target=2).shape
+    torch.Size([3, 3, 16, 16])
     """
     with explaining(model, inputs, target, batch_size) as chunks:
         return torch.cat([differentiate(model, x, t, before_backward=_guide) for x, t in chunks])

@@ -127,6 +127,11 @@ def lcam(
 
     learned: a `LearnedCAM` that was trained on this model, and on this layer; None for the layer is `last_map`. Only
     differences within a map count. One forward pass. Gkartzonika et al. 2022, arXiv 2209.11189.
+
+    >>> from hw_xai.explain import LearnedCAM, lcam
+    >>> from hw_xai.testing import pictures, small_network
+    >>> lcam(small_network(), pictures(), learned=LearnedCAM(6, 5)).shape
+    torch.Size([3, 1, 16, 16])
     """
     if not isinstance(learned, LearnedCAM):
         how = "train one with LearnedCAM.loss"

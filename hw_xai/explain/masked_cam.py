@@ -44,6 +44,11 @@ def score_cam(
     wₖ = p(inputs ⊙ mₖ), mₖ the enlarged map Aₖ stretched to [0, 1]: the authors' program, without the softmax over
     channels that other libraries take and that makes the weights nearly equal. layer: None is `last_map`. One forward
     pass for the maps and one for each map that is not constant. Wang et al. 2019, arXiv 1910.01279.
+
+    >>> from hw_xai.explain import score_cam
+    >>> from hw_xai.testing import pictures, small_network
+    >>> score_cam(small_network(), pictures(), layer="block").shape
+    torch.Size([3, 1, 16, 16])
     """
 
     def weigh(maps: Tensor, p: Tensor, index: int, see: See) -> tuple[Tensor, Tensor]:
@@ -69,6 +74,11 @@ def sidu(
     SDₖ = exp(−(P − Pₖ)² / (2 · 0.25²)) of the class; uniqueness Uₖ = Σⱼ ‖Pₖ − Pⱼ‖, stretched to [0, 1] over k.
     layer: None is `last_map`. One forward pass for the maps and one for each different mask. Muddamsetty et al. 2021,
     arXiv 2101.10710.
+
+    >>> from hw_xai.explain import sidu
+    >>> from hw_xai.testing import pictures, small_network
+    >>> sidu(small_network(), pictures(), layer="block").shape
+    torch.Size([3, 1, 16, 16])
     """
 
     def weigh(maps: Tensor, p: Tensor, index: int, see: See) -> tuple[Tensor, Tensor]:
@@ -104,6 +114,11 @@ def sise(
     layers: modules or dotted paths, from shallow to deep; None is `block_layers` of the input, for which one more
     forward pass is made. One forward and one backward pass for the maps, one forward pass for each map that is kept.
     Sattarzadeh et al. 2020, arXiv 2010.00672.
+
+    >>> from hw_xai.explain import sise
+    >>> from hw_xai.testing import pictures, small_network
+    >>> sise(small_network(), pictures()).shape
+    torch.Size([3, 1, 16, 16])
     """
     check_amount("mu", mu)
     return _fused(lambda alphas: alphas > mu, model, inputs, target, layers, batch_size, progress, probabilities)
@@ -122,6 +137,11 @@ def ada_sise(
     """SISE, with as many maps as matter: those whose mean gradient is above Otsu's threshold of the positive ones.
 
     Fewer passes for nearly the same picture. Options and passes as for `sise`. Sudhakar et al. 2021, arXiv 2102.07799.
+
+    >>> from hw_xai.explain import ada_sise
+    >>> from hw_xai.testing import pictures, small_network
+    >>> ada_sise(small_network(), pictures()).shape
+    torch.Size([3, 1, 16, 16])
     """
 
     def above_otsu(alphas: Tensor) -> Tensor:

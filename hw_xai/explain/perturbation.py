@@ -43,6 +43,11 @@ def occlusion(
     broadcasts to inputs, such as the data set's mean colour (C, 1, 1); or a function of one input (1, ...) and the
     hidden elements, True in (k, 1, H, W). One forward pass for each window and one for the input; one more when target
     is None. Zeiler and Fergus 2013, arXiv 1311.2901.
+
+    >>> from hw_xai.explain import occlusion
+    >>> from hw_xai.testing import pictures, small_network
+    >>> occlusion(small_network(), pictures(), window=8, stride=8).shape
+    torch.Size([3, 1, 16, 16])
     """
     check_batch_size(batch_size)
 
@@ -138,6 +143,11 @@ def rise(
     bilinearly and shifted at random. The map carries the mean score as an offset: compare places, not methods.
     n_samples forward passes; one more when target is None. The authors take 4000 to 8000 masks and the probability
     of the class as its score. Petsiuk et al. 2018, arXiv 1806.07421.
+
+    >>> from hw_xai.explain import rise
+    >>> from hw_xai.testing import pictures, small_network
+    >>> rise(small_network(), pictures(), n_samples=20).shape
+    torch.Size([3, 1, 16, 16])
     """
     check_count("n_samples", n_samples)
     check_count("cells", cells)

@@ -66,6 +66,11 @@ def shapley(
     passes for each input with K regions: 2^K for "exact", else at most n_samples, but no fewer than the 2K of one pair
     of orders; one more when target is None. Štrumbelj and Kononenko 2014, KAIS 41; Lundberg and Lee 2017,
     arXiv 1705.07874.
+
+    >>> from hw_xai.explain import shapley
+    >>> from hw_xai.testing import pictures, small_network
+    >>> shapley(small_network(), pictures(), segments=(pictures()[0, 0] > 0.5).long(), n_samples=20).shape
+    torch.Size([3, 1, 16, 16])
     """
     options = {"segments": segments, "method": method, "n_samples": n_samples, "fill": fill, "seed": seed}
     found = shapley_values(model, inputs, target, **options, batch_size=batch_size, progress=progress)

@@ -82,6 +82,11 @@ def lime(
     shows: None for its own mean (0 where it is one element), a number, or a tensor that broadcasts to inputs.
     n_features: keep only so many superpixels, as the package selects them; the others get 0. n_samples forward passes
     for each input: with less than 10 for a superpixel there is a warning. Ribeiro et al. 2016, arXiv 1602.04938.
+
+    >>> from hw_xai.explain import lime
+    >>> from hw_xai.testing import pictures, small_network
+    >>> lime(small_network(), pictures(), segments=(pictures()[0, 0] > 0.5).long(), n_samples=40).shape
+    torch.Size([3, 1, 16, 16])
     """
     options = {"segments": segments, "surrogate": surrogate, "n_samples": n_samples, "n_features": n_features}
     options |= {"fill": fill, "seed": seed, "batch_size": batch_size, "progress": progress}

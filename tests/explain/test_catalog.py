@@ -1,11 +1,15 @@
-"""The taxonomy speaks of what exists; its passes are counted in test_invariants."""
+"""The taxonomy speaks of what exists; its passes are counted in test_every_explainer."""
 
+import doctest
 import inspect
 import subprocess
 import sys
 
+import pytest
+
 import hw_xai.explain
 from hw_xai.explain import METHODS
+from hw_xai.testing import check_explainer
 
 
 def test_every_method_is_public_under_its_name():
@@ -36,6 +40,15 @@ def test_passes_follow_the_options():
     assert METHODS["smooth_grad"].passes(n_samples=7) == (7, 7)
     assert METHODS["integrated_gradients"].passes(baselines=[0, 1], n_steps=10) == (20, 20)
     assert METHODS["lime"].passes() == (1000, 0)
+
+
+@pytest.mark.parametrize("function", [*(method.function for method in METHODS.values()), check_explainer])
+def test_every_method_has_a_short_example_that_runs(function):
+    (test,) = doctest.DocTestFinder(recurse=False).find(function, globs={})  # as pasted into an empty notebook
+    assert test.examples, f"the docstring of {function.__name__} must have an example"
+    assert sum(example.source.count("\n") + example.want.count("\n") for example in test.examples) <= 5
+    assert test.examples[-1].want, "and show what comes out"
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 def test_importing_the_package_needs_no_torch():
