@@ -95,7 +95,7 @@ def _opened(name: str, weights: str | Path | None, normalize: str) -> Foreign:
     if normalize != "own":
         raise UserError("`normalize` must come with `weights`: other models carry their normalization")
     if colon and not Path(name).exists():
-        made = _made_by(prefix, rest)
+        made: Any = _made_by(prefix, rest)  # a module or any other callable
         return Foreign(made, int(getattr(made, "input_size", INPUT_SIZE)), getattr(made, "classes", None))
     if name == "imagenet":
         return Foreign(imagenet.load_imagenet(), imagenet.SIZE, imagenet.CLASSES)

@@ -21,9 +21,9 @@ def run(options: argparse.Namespace) -> None:
     with Journal(Path(options.out)) as journal:
         kept = states(journal)
     if options.of is None:
-        for before, state in zip([None, *kept], kept, strict=False):
-            n = len({one.student for one in changes_between(before, state)}) if before else len(state.grades)
-            print(f"{state.number}  {state.time}  {len(state.grades)} students, {n} {'changed' if before else 'new'}")
+        for last, this in zip([None, *kept], kept, strict=False):
+            n = len({one.student for one in changes_between(last, this)}) if last else len(this.grades)
+            print(f"{this.number}  {this.time}  {len(this.grades)} students, {n} {'changed' if last else 'new'}")
         return
     state = next((one for one in kept if one.number == options.of), None)
     if state is None:

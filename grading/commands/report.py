@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .rules import some
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     say_changed(book.changed)
 
 
-def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, object] | None = None) -> Book:
+def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, Any] | None = None) -> Book:
     """Write the final files, and into the log what they are and which decisions they hold. shown: other words."""
     from ..reports import write_reports
     from ..running.audit import final_files

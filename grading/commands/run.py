@@ -7,7 +7,7 @@ the same command is given again; only what is new or has changed is graded.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -225,7 +225,7 @@ def grade_all(
     journal: Journal,
     log,
     ready: list,
-    again: Sequence[str] = (),
+    again: Collection[str] = (),
 ) -> None:
     """Grade on this machine or on a cluster, with a progress bar; KeyboardInterrupt says how to go on.
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from ..isolation.inside.calls import NoArray, objects_of, outputs_of
 from ..isolation.inside.libraries import EXPLAINERS, is_there
 from ..verdict.exercise import Exercise, Verdict
-from ..verdict.feedback import Language, as_html, lines_of
+from ..verdict.feedback import as_html, lines_of
 from ..verdict.judging import judge
-from ..words import Text
+from ..words import Language, Text
 from .exercises import EXERCISES
 from .misconceptions import MISCONCEPTIONS
 

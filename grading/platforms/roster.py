@@ -174,7 +174,7 @@ def _of_moodle(rows: Rows) -> Iterator[tuple[int, Person]]:
     if not any(column in rows[0][1] for column in MAILS + NUMBERS + NAMES):
         return
     for line, row in rows:
-        number = PARTICIPANT.fullmatch(next(iter(row.values())))[1]
+        number = PARTICIPANT.sub(r"\1", next(iter(row.values())))
         name, email, id = (
             next((row[column] for column in columns if row.get(column)), "") for columns in (NAMES, MAILS, NUMBERS)
         )

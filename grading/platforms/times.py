@@ -37,7 +37,8 @@ def read_times(path: str | Path, roster: Roster, zone: tzinfo | None = None) -> 
     rows = _of_canvas(content) if content.lstrip()[:1] in (b"[", b"{") else [row for _, row in read_table(path)]
     if not rows or not any(name in rows[0] for name in WHEN):
         raise UserError(f"{path} must have a column with times, such as {', '.join(WHEN[:4])}")
-    found, known = {}, 0
+    found: dict[str, str] = {}
+    known = 0
     for row in rows:
         student = _who(row, roster)
         text = next((row[name] for name in WHEN if row.get(name)), "")

@@ -10,8 +10,8 @@ from markupsafe import Markup, escape
 from hw_xai.show.frame.colours import NIGHT, PAPER, css_gradient
 from hw_xai.show.frame.templates import load_template
 
-from ..verdict.feedback import Language, in_words
-from ..words import Text
+from ..verdict.feedback import in_words
+from ..words import Language, Text
 from .wording import STATUS, number
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -5,6 +5,7 @@ ended comes last and alone, who was begun twice is left to a person. Written wit
 the program loses nothing of it. Does not cover: a power cut may lose the last seconds.
 """
 
+import io
 import json
 import os
 import threading
@@ -23,7 +24,7 @@ class Begun:
         self._lock = threading.Lock()
         self._open = read_marks(self.path)
         self._before = dict(self._open)
-        self._file = None
+        self._file: io.FileIO | None = None
 
     def times(self, student: str) -> int:
         """Return how often this one was begun by earlier runs, and never ended."""

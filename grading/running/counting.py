@@ -54,7 +54,7 @@ def counted(
     totals = [one for one in mine if one.exercise == ALL and one.kind in ("points", "due")]
     for one in totals:
         if one.kind == "points":
-            reached = sum(part.points for part in (*exercises, *questions))
+            reached = sum(part.points for part in result.parts)
             result = replace(result, deducted=round(reached - one.points, 4))
         result = replace(result, remarks=(*result.remarks, said(one)))
     return result
@@ -113,5 +113,5 @@ def _late(result: Result, course: Course, submitted: str) -> Result:
     en, zh = taken if share else ("nothing is taken off", "不扣分")
     remarks = [Text(f"handed in late, day {days} after the date due: {en}", f"遲交，截止後第 {days} 天：{zh}")]
     remarks += [] if time and course.due else [NOT_WHEN]
-    reached = sum(part.points for part in (*result.exercises, *result.questions))
+    reached = sum(part.points for part in result.parts)
     return replace(result, deducted=round(share * reached, 4), remarks=(*result.remarks, *remarks))

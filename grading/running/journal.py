@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hw_xai.errors import UserError
 
@@ -87,7 +88,7 @@ class Journal:
     def secret(self) -> str:
         return self.recall("secret")
 
-    def recall(self, name: str, made: Callable = lambda data: data) -> object:
+    def recall(self, name: str, made: Callable = lambda data: data) -> Any:
         """Return a fact, None where there is none. made: makes what is returned from the data that were kept."""
         with self._in_words():
             row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
@@ -172,7 +173,7 @@ class Journal:
 
     # --------------------------------------------------------------------------------------------------------- errors
 
-    def _read(self, text: str, made: Callable) -> object:
+    def _read(self, text: str, made: Callable) -> Any:
         try:
             return made(json.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

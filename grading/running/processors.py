@@ -29,9 +29,9 @@ def quota(groups: Path, own: Path) -> float:
             if place != groups and groups not in place.parents:
                 break
             with suppress(OSError, ValueError, IndexError):
-                allowed, period = (place / "cpu.max").read_text().split()
-                least = min(least, int(allowed) / int(period))  # "max" is no number
+                limit, period = (place / "cpu.max").read_text().split()
+                least = min(least, int(limit) / int(period))  # "max" is no number
             with suppress(OSError, ValueError):
-                allowed, period = (int((place / f"cpu.cfs_{what}_us").read_text()) for what in ("quota", "period"))
-                least = min(least, allowed / period if allowed > 0 else math.inf)
+                allowed, each = (int((place / f"cpu.cfs_{what}_us").read_text()) for what in ("quota", "period"))
+                least = min(least, allowed / each if allowed > 0 else math.inf)
     return least

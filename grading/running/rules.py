@@ -13,6 +13,7 @@ from typing import Literal
 
 from hw_xai.errors import UserError
 
+from ..words import Language
 from . import fingerprint
 
 Show = Literal["none", "points", "all"]
@@ -52,7 +53,7 @@ class Course:
     isolation: str = "auto"
     wall: float | None = None
     memory: int | None = None
-    language: str = "both"
+    language: Language = "both"
     show_answers: Show = "points"
     title: str = ""
     hand: Mapping[str, float] = field(default_factory=dict)  # what people grade -> its points

@@ -2,14 +2,12 @@
 
 import html
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-from ..words import Text
+from ..words import Language, Text
 from .exercise import Verdict
 
-Language = Literal["en", "zh-TW", "both"]
 LARGEST = 1e30  # of the numbers in a picture
 
 

@@ -77,12 +77,16 @@ class Result:
         return self.digest != NOTHING_AT_ALL
 
     @property
+    def parts(self) -> tuple[Graded | Answered, ...]:
+        return *self.exercises, *self.questions
+
+    @property
     def points(self) -> float:
-        return max(0.0, round(sum(part.points for part in (*self.exercises, *self.questions)) - self.deducted, 4))
+        return max(0.0, round(sum(part.points for part in self.parts) - self.deducted, 4))
 
     @property
     def out_of(self) -> float:
-        return round(sum(part.out_of for part in (*self.exercises, *self.questions)), 4)
+        return round(sum(part.out_of for part in self.parts), 4)
 
 
 def as_data(result: Result) -> dict:

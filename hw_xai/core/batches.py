@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ BATCH_SIZE = 16  # rows per call where memory is not watched: nearly all of the 
 @contextmanager
 def explaining(
     model: Model, inputs: Tensor, target: Target, batch_size: int | None, *per_row: Tensor
-) -> Iterator[Iterator[tuple[Tensor, ...]]]:
+) -> Iterator[Iterator[tuple[Any, ...]]]:
     """Check the arguments, preserve the model and yield rows in chunks: (x, target, *per_row), at most batch_size rows.
 
     batch_size None: as many as fit into memory, after a first row alone. No gradient is recorded inside unless a method
@@ -72,7 +73,7 @@ def weighted_sum(
     model: whose gradients explain takes. points: an iterable of len(weights) tensors (n, ...), made only when needed;
     target (n,).
     """
-    total, n, points = 0, len(target), iter(points)
+    total, n, points = torch.zeros(()), len(target), iter(points)
     with progress_bar(len(weights), "points", progress) as bar:
         for chunk in fitting_chunks(model, len(weights), batch_size, gradients=True, each=n):
             stacked = torch.cat(list(itertools.islice(points, len(chunk))))  # (k·n, ...)

@@ -12,7 +12,11 @@ from .lending import borrowed
 from .protocols import Layer, Model
 
 # each with the BatchNorm that belongs to it
-CONVOLUTIONS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+CONVOLUTIONS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
 
 
 def find_layer(model: Model, layer: Layer) -> nn.Module:
@@ -62,11 +66,12 @@ class Recording(Mapping[str | nn.Module, Tensor]):
     """What each layer returned in the last forward pass, by module or dotted path; downstream gradients reach it."""
 
     def __init__(self, names: dict[nn.Module, str]):
-        self._names, self._outputs = names, {}
+        self._names: dict[str | nn.Module, str] = {**names}
+        self._outputs: dict[str, Tensor] = {}
         self._thread = threading.get_ident()
 
     def __getitem__(self, layer: str | nn.Module) -> Tensor:
-        name = self._names.get(layer, layer)
+        name = layer if isinstance(layer, str) else self._names[layer]
         if name in self._names.values() and name not in self._outputs:
             raise ValueError(f'`layer` must run when the model does, got "{name}", which was not called')
         return self._outputs[name]

@@ -76,11 +76,11 @@ def is_private(module: Model) -> bool:
     return borrowed(module) is module and id(module) in _lent.get()
 
 
-def unwrapped(model: Model) -> Model:
+def unwrapped(model: nn.Module) -> nn.Module:
     """Return the module that a wrapper only distributes or compiles; a wrapper's own batches would be ours, cut up."""
     parallel = nn.DataParallel | nn.parallel.DistributedDataParallel
     while isinstance(model, parallel) or type(model).__name__ == "OptimizedModule":
-        model = model.module if isinstance(model, parallel) else model._orig_mod
+        model = model.module if isinstance(model, parallel) else model.get_submodule("_orig_mod")
     return model
 
 
@@ -172,9 +172,9 @@ class _Twin:
             parts = {key: self.of(part, depth + 1) for key, part in value.items()}
             same = all(parts[key] is part for key, part in value.items())
             return value if same and not self.containers else type(value)(parts)
-        parts = [self.of(part, depth + 1) for part in value]
-        same = all(map(lambda a, b: a is b, parts, value))
-        return value if same and not self.containers else type(value)(parts)
+        row = [self.of(part, depth + 1) for part in value]
+        same = all(map(lambda a, b: a is b, row, value))
+        return value if same and not self.containers else type(value)(row)
 
     def parameter(self, parameter: nn.Parameter) -> Tensor:
         if not parameter.requires_grad or type(parameter) is not nn.Parameter:

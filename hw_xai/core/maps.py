@@ -5,7 +5,7 @@ behind those that stand for no place, such as the class token.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -152,10 +152,10 @@ def _guesses(model: nn.Module):
     """Yield pictures (1, C, H, W) that the model may take."""
     kinds = [module for module in model.modules() if type(module) in CONVOLUTIONS]
     if kinds:
-        n_dims = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}[type(kinds[0])]
-        like = kinds[0].weight
+        first: Any = kinds[0]
+        n_dims, like = first.weight.ndim - 2, first.weight
         for side in (224, 128, 64, 32, 16):
-            noise = torch.rand((1, kinds[0].in_channels, *[side] * n_dims), generator=torch.Generator().manual_seed(0))
+            noise = torch.rand((1, first.in_channels, *[side] * n_dims), generator=torch.Generator().manual_seed(0))
             yield noise.to(like)
 
 
@@ -197,7 +197,8 @@ def _last_read(given: list[_Given], scores: Tensor, heads: list[Tensor]) -> nn.M
     tokens = [one for one in given if one.layout.prefix is not None]
     source = torch.Generator().manual_seed(0)
     # not the plain sum: that of normalized numbers is constant; and what the head reads, whose weights may be zero
-    goal = sum((t * torch.randn(t.shape, generator=source).to(t)).sum() for t in [scores, *heads])
+    parts = [(t * torch.randn(t.shape, generator=source).to(t)).sum() for t in [scores, *heads]]
+    goal = torch.stack([part.to(scores) for part in parts]).sum()
     for one in reversed(tokens):
         (slopes,) = torch.autograd.grad(goal, one.output, retain_graph=True, allow_unused=True)
         if slopes is not None and one.layout.maps(slopes).any():

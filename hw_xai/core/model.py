@@ -1,7 +1,7 @@
 """A model asked for scores and slopes, in one form whatever it returns."""
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ def called(model: Model, x: Tensor) -> object:
 
 def as_scores(output: object, x: Tensor) -> Tensor:
     """Return the scores (N, C) in what a model made of x (N, ...)."""
-    scores = next(filter(partial(_are_scores, n=len(x)), _candidates(output)), None)
+    scores = next((value for value in _candidates(output) if _are_scores(value, len(x))), None)
     if scores is None:
         expected = f"floating scores of shape (N, C) for N = {len(x)} inputs"
         raise ValueError(f"`model` must return {expected}, got {described(output)}")
@@ -60,7 +60,7 @@ def _candidates(output: object) -> Iterator[object]:
         yield from output
 
 
-def _are_scores(value: object, n: int) -> bool:
+def _are_scores(value: object, n: int) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 2 and len(value) == n
 
 
@@ -129,10 +129,11 @@ def slope(score: Tensor, x: Tensor, *, retain_graph: bool = False) -> Tensor:
 
 def graph_nodes(tensor: Tensor) -> Iterator[Node]:
     """Yield every operation in the autograd graph behind a tensor, once."""
-    stack, seen = [tensor.grad_fn], {None}
+    stack: list[Node | None] = [tensor.grad_fn]
+    seen: set[Node] = set()
     while stack:
         node = stack.pop()
-        if node not in seen:
+        if node is not None and node not in seen:
             seen.add(node)
             yield node
             stack.extend(parent for parent, _ in node.next_functions)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,12 @@ def prepared(model: Model, x: Tensor, passes: int) -> Iterator[None]:
     """
     asked = borrowed(model)
     with ExitStack() as stack:
-        if passes >= WORTH_IT and is_private(asked) and not any("forward" in m.__dict__ for m in asked.modules()):
+        if (
+            isinstance(model, nn.Module)
+            and passes >= WORTH_IT
+            and is_private(asked)
+            and not any("forward" in m.__dict__ for m in asked.modules())
+        ):
             wiring = _known.of(model, lambda module: find_wiring(module, x))
             if wiring is not None:
                 apply(wiring, asked, stack)
@@ -171,7 +176,7 @@ def apply(wiring: Wiring, model: nn.Module, stack: ExitStack) -> None:
     """Let modules of a model that nobody else has do in one what a convolution and its BatchNorm do."""
     modules = list(model.modules())
     for place, norm in wiring.convolutions:
-        convolution = modules[place]
+        convolution: Any = modules[place]  # one of CONVOLUTIONS
         weight, bias = convolution.weight.detach(), convolution.bias
         if norm is not None:
             weight, bias = folded(convolution, modules[norm])
@@ -184,7 +189,7 @@ def apply(wiring: Wiring, model: nn.Module, stack: ExitStack) -> None:
         stack.callback(convolution.__dict__.pop, "forward")
 
 
-def folded(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
+def folded(convolution: Any, norm: Any) -> tuple[Tensor, Tensor]:
     """Return weight and bias of the convolution that does both: norm(conv(x)) = scale · conv(x) + shift."""
     scale = (norm.running_var.double() + norm.eps).rsqrt()  # (K,), as all below
     if norm.affine:
@@ -199,7 +204,7 @@ def _is_plain_convolution(module: nn.Module) -> bool:
     return type(module) in CONVOLUTIONS and "forward" not in module.__dict__
 
 
-def _can_fold(norm: nn.Module, convolution: nn.Module) -> bool:
+def _can_fold(norm: Any, convolution: Any) -> bool:
     kind = type(norm) is CONVOLUTIONS[type(convolution)] and "forward" not in norm.__dict__
     return kind and norm.running_mean is not None and norm.running_var.dtype == convolution.weight.dtype
 
@@ -222,5 +227,5 @@ def _identity(x: Tensor) -> Tensor:
     return x
 
 
-def _convolve(convolution: nn.Module, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+def _convolve(convolution: Any, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
     return convolution._conv_forward(x, weight, bias)  # with the convolution's own stride and padding

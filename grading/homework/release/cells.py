@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from hw_xai.show.frame.images import data_uri
 
-from ...verdict.feedback import Language, in_words
-from ...words import Text
+from ...verdict.feedback import in_words
+from ...words import Language, Text
 from ..exercises import EXERCISES
 from ..questions import Question, letters, load_questions
 
@@ -163,7 +163,7 @@ def questions_of(span: str) -> Iterator[Question]:
 
 def question_cell(question: Question, options: Options) -> NotebookNode:
     """Return a question with its options, in the order of the student's variant."""
-    languages = ("en", "zh-TW") if options.language == "both" else (options.language,)
+    languages: tuple[Language, ...] = ("en", "zh-TW") if options.language == "both" else (options.language,)
     many = Text("choose all that are right", "選出所有正確的選項") if question.multiple else Text("choose one", "單選")
     points = Text(f"{question.points} points", f"{question.points} 分")
     parts = []

@@ -80,9 +80,9 @@ def pins(extra: str) -> str:
     """Return what pip calls constraints: the versions here of the kit's requirements, also those of an extra."""
     lines = ["# the versions that the zip was made with: what is right here is right there\n"]
     for requirement in sorted(distribution("hw-xai").requires or ()):
-        name, _, condition = requirement.partition(";")
+        required, _, condition = requirement.partition(";")
         if "extra" not in condition or f'extra == "{extra}"' in condition.replace("'", '"'):
-            name = re.match(r"[\w.-]+", name)[0]
+            name = re.split(r"[^\w.-]", required, maxsplit=1)[0]
             try:  # "2.9.0+cpu" is 2.9.0
                 lines.append(f"{name}=={version(name).partition('+')[0]}\n")
             except PackageNotFoundError:  # of another system

@@ -184,7 +184,8 @@ def _search(study: Study) -> None:
 
     def example(index: int, value: float, place: list[int]) -> Example:
         path = photos.read[index]
-        spot = tuple((at + 0.5) / side for at, side in zip(place, maps, strict=True)) if len(maps) == 2 else None
+        shares = [(at + 0.5) / side for at, side in zip(place, maps, strict=True)]
+        spot = (shares[0], shares[1]) if len(shares) == 2 else None
         return Example(_thumbnail(path), f"{path.name}: {value:.2f}", spot)
 
     for row, channel in enumerate(study.channels):
@@ -211,7 +212,7 @@ def _place(study: Study) -> None:
     for name, rows in zip([*names, "class scores"], vectors, strict=True):
         found = project(rows, method, seed=study.options.seed)
         plane = Plane(found.points, found.explained_variance, found.trustworthiness)
-        study.planes.append(LayerPlane(name, plane, cosine_similarity(rows).numpy()))
+        study.planes.append(LayerPlane(name, plane, np.asarray(cosine_similarity(rows))))
     for path in paths:
         group = true_class(study.loaded, Path(*path.parts[-2:])) or "class unknown"
         study.dots.append(Photo(path.name, _thumbnail(path), group))

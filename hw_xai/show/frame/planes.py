@@ -13,7 +13,7 @@ class Plane:
     """One layer's projection (n, 2), and what it is worth."""
 
     points: np.ndarray
-    explained_variance: Sequence[float] | None
+    explained_variance: Sequence[float] | np.ndarray | None
     trustworthiness: float
 
     @property

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -11,7 +11,7 @@ from ...errors import UserError
 from .evaluator import EvaluationPlan, Evaluator
 
 
-def evaluate_all(evaluator: Evaluator, places: Sequence[int], jobs: int) -> Iterator[str]:
+def evaluate_all(evaluator: Evaluator, places: Sequence[int], jobs: int) -> Generator[str, None, None]:
     """Evaluate the pictures at these places; yield a method each time it is done with one of them."""
     if jobs > 1 and len(places) > 1:
         yield from _spread(evaluator.plan, list(places), min(jobs, len(places)))

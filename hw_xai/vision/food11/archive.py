@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 from tqdm import tqdm
 
@@ -160,7 +160,7 @@ def _is_litter(name: str) -> bool:
     return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1] == ".DS_Store"
 
 
-def _zip_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO]]:
+def _zip_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(file) as opened:
         members = [member for member in opened.infolist() if not _is_litter(member.filename)]
         if sum(member.file_size for member in members) > max_bytes:
@@ -174,12 +174,12 @@ def _zip_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tupl
                 yield member.filename, opened.open(member)
 
 
-def _tar_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tuple[str, BinaryIO]]:
+def _tar_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tuple[str, IO[bytes]]]:
     start = file.read(6)
     file.seek(0)
     unpack = next((module.open for magic, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\0", lzma))
                    if start.startswith(magic)), lambda file: file)  # fmt: skip
-    guarded = _Guarded(unpack(file), archive, max_bytes)
+    guarded: Any = _Guarded(unpack(file), archive, max_bytes)
     with tarfile.open(fileobj=guarded, mode="r:") as opened:
         while member := opened.next():
             opened.members = []  # tarfile would keep every member in memory
@@ -187,7 +187,8 @@ def _tar_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tupl
                 continue
             if not member.isreg():
                 raise _no_link(archive, member.name)
-            yield member.name, opened.extractfile(member)
+            if content := opened.extractfile(member):
+                yield member.name, content
         if guarded.last != bytes(tarfile.BLOCKSIZE):  # tarfile takes a broken header for the end
             raise _damaged(archive, "it does not end as a tar does")
     while guarded.read(CHUNK):  # the checksum of gzip, bz2 and xz comes last

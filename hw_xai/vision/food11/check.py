@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -52,14 +54,15 @@ class Report:
 
     def _finding_rows(self) -> list[str]:
         lines = []
-        for what, found, words in (
+        rows: tuple[tuple[str, Sequence, Callable[[Any], str]], ...] = (
             ("Photos that cannot be read", self.unreadable, str),
             ("Photos that tell no class by name or folder", self.nameless, self._short),
             ("Classes without a photo", self.missing, lambda gap: f"{_class_name(gap[1]).strip()} in {gap[0]}"),
             ("Photos in more than one split", self.leaks, self._group),
             ("Photos that carry more than one class", self.conflicts, self._group),
             ("Photos that are not RGB, which reading makes them", self.converted, self._mode),
-        ):
+        )
+        for what, found, words in rows:
             if found:
                 lines.append(f"{what}: {len(found)}")
                 lines += [f"  {words(one)}" for one in found[:_EXAMPLES]]

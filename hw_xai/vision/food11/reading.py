@@ -67,17 +67,18 @@ def read_photo_bytes(content: bytes, name: str, most_pixels: int) -> Image.Image
 def _decoded(file: IO[bytes], name: str, most_pixels: int | None) -> tuple[Image.Image, str]:
     """Return the RGB image of an open file and the mode it was stored in; the size is looked at before the pixels."""
     try:
-        with Image.open(file) as image:
-            if most_pixels is not None and image.width * image.height > most_pixels:
+        with Image.open(file) as opened:
+            if most_pixels is not None and opened.width * opened.height > most_pixels:
                 raise _TooLarge
-            image.load()
+            opened.load()
+            image: Image.Image = opened
             with suppress(Exception):  # a broken EXIF block only costs the rotation
-                image = ImageOps.exif_transpose(image)
+                image = ImageOps.exif_transpose(opened)
             return _to_rgb(image), image.mode
     except Image.UnidentifiedImageError:
         raise UserError(f'"{name}" must be an image, but no known image format fits: convert it to JPEG') from None
     except (Image.DecompressionBombError, _TooLarge):
-        most = (most_pixels or 2 * Image.MAX_IMAGE_PIXELS) // 10**6
+        most = (most_pixels or 2 * (Image.MAX_IMAGE_PIXELS or 0)) // 10**6
         raise UserError(f'"{name}" must have at most {most} million pixels, but has more: make it smaller') from None
     except Exception as error:  # each of Pillow's decoders breaks in its own way: OSError, SyntaxError, struct.error
         raise UserError(f'"{name}" must be a whole image, but it is damaged or cut off ({error}): '
