@@ -42,7 +42,9 @@ def test_passes_follow_the_options():
     assert METHODS["lime"].passes() == (1000, 0)
 
 
-@pytest.mark.parametrize("function", [*(method.function for method in METHODS.values()), check_explainer])
+@pytest.mark.parametrize(
+    "function", [*(method.function for method in METHODS.values()), check_explainer], ids=lambda one: one.__name__
+)
 def test_every_method_has_a_short_example_that_runs(function):
     (test,) = doctest.DocTestFinder(recurse=False).find(function, globs={})  # as pasted into an empty notebook
     assert test.examples, f"the docstring of {function.__name__} must have an example"
