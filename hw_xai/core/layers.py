@@ -66,7 +66,7 @@ class Recording(Mapping[str | nn.Module, Tensor]):
     """What each layer returned in the last forward pass, by module or dotted path; downstream gradients reach it."""
 
     def __init__(self, names: dict[nn.Module, str]):
-        self._names: dict[str | nn.Module, str] = {**names}
+        self._names = names
         self._outputs: dict[str, Tensor] = {}
         self._thread = threading.get_ident()
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def _rows(case: Case) -> None:
 
 
 def _seed(case: Case) -> None:
-    options = {"seed": 3} if case.takes("seed") else {}
+    options: dict[str, Any] = {"seed": 3} if case.takes("seed") else {}
     first = case.run(**options)
     with torch.random.fork_rng():
         torch.manual_seed(99)
@@ -127,7 +128,7 @@ def _unchanged(case: Case, in_place: bool = False) -> None:
     """Of a model in a mixture of states that draws random numbers and counts in its buffers, also after it failed."""
     calls, fails_at = 0, None
 
-    def meddle(self: nn.Module, forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    def meddle(self: Any, forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
         torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002  the global state is the point

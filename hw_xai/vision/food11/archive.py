@@ -182,7 +182,7 @@ def _tar_members(file: BinaryIO, archive: Path, max_bytes: int) -> Iterator[tupl
     guarded: Any = _Guarded(unpack(file), archive, max_bytes)
     with tarfile.open(fileobj=guarded, mode="r:") as opened:
         while member := opened.next():
-            opened.members = []  # tarfile would keep every member in memory
+            opened.members = []  # type: ignore[attr-defined]  # not in typeshed; it would keep every member in memory
             if _is_litter(member.name) or member.isdir():
                 continue
             if not member.isreg():
