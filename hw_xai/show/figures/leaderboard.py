@@ -40,7 +40,7 @@ def leaderboard(columns: Mapping[str, Heading], rows: Sequence[Row], title: str 
     ax.set_xticks(range(len(columns)), headings, size=7.5, rotation=40, ha="left", rotation_mode="anchor")
     ax.set_yticks(range(len(rows)), [row.title for row in rows], color=INK)
     for label, row in zip(ax.get_yticklabels(), rows, strict=True):
-        label.set_style("italic" if row.baseline else "normal")
+        label.set_fontstyle("italic" if row.baseline else "normal")
     n_methods = sum(not row.baseline for row in rows)
     if n_methods < len(rows):
         ax.axhline(n_methods - 0.5, color=QUIET, linewidth=1)

@@ -51,8 +51,9 @@ def compare(
         axes[row, 0].set_xlabel(captions[row] if row < len(captions) else "")
         for ax, name in zip(axes[row, 1:], maps, strict=True):
             lay(ax, photo, stretch(flat[row, name], *ends[row, name]), signed[name])
+        mask = masks[row] if row < len(masks) else None
         for ax in axes[row]:
-            trace(ax, masks[row] if row < len(masks) else None)
+            trace(ax, None if mask is None else np.asarray(mask))
     for ax, bar, name in zip(axes[0, 1:], bars[1:], maps, strict=True):
         ax.set_title(name)
         in_one_unit = shared == "column" or (shared == "row" and len(images) == 1)

@@ -16,7 +16,7 @@ from .pictures import save_png
 from .style import INK, LINE, QUIET, mark_of, missing, sheet, styled
 
 if TYPE_CHECKING:
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
     from ..pages.attention.page import HeadsView, SentenceView
@@ -70,8 +70,8 @@ def heads_figure(names: Sequence[Sequence[str]], strength: np.ndarray, title: st
     for layer, row in enumerate(names):
         for head, name in enumerate(row):
             ax.text(head, layer, name.replace(" (", "\n(") or "–", ha="center", va="center", fontsize=7.5)
-    ax.set_xticks(range(n_heads), range(1, n_heads + 1))
-    ax.set_yticks(range(n_layers), range(1, n_layers + 1))
+    ax.set_xticks(range(n_heads), [str(i + 1) for i in range(n_heads)])
+    ax.set_yticks(range(n_layers), [str(i + 1) for i in range(n_layers)])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_xlabel("head")
@@ -201,7 +201,7 @@ def _seen(attention: np.ndarray, causal: bool) -> np.ndarray:
     return np.where(hidden, np.nan, attention)
 
 
-def _fire() -> ListedColormap:
+def _fire() -> Colormap:
     from matplotlib.colors import ListedColormap
 
     return ListedColormap(over(table(False), NIGHT) / 255).with_extremes(bad=LINE)

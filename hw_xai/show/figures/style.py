@@ -103,8 +103,8 @@ def png_of(figure: Figure, dpi: int) -> bytes:
 
 def sheet(width: float, height: float) -> Figure:
     """Return an empty figure of that size in inches."""
-    figure = _figure_type()(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.06)
+    figure = _figure_type()(figsize=(width, height))
+    figure.set_layout_engine("constrained", h_pad=0.06)
     return figure
 
 
@@ -148,7 +148,7 @@ def colour_bar(ax: Axes, signed: bool, ends: tuple[float, float] | None, upright
     bar.outline.set_edgecolor(LINE)
     ax.tick_params(length=0, labelsize=8)
     if ends:
-        bar.formatter.set_powerlimits((-2, 3))
+        bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]  # a ScalarFormatter where no other was given
         return
     bar.set_ticks([-1, 0, 1] if signed else [-1, 1], labels=["against", "0", "for"] if signed else ["little", "a lot"])
     first, *_, last = ax.get_xticklabels()

@@ -17,16 +17,16 @@ def to_rgb(image: ArrayLike) -> np.ndarray:
     """Return (H,W,3) uint8 of an (H,W,3) or (3,H,W) image, uint8 or float in [0,1], or of an unsigned (H,W) map."""
     if hasattr(image, "detach"):
         image = image.detach().cpu()
-    image = np.asarray(image)
-    if image.ndim == 2:
-        return over(colour(scale(image, signed=False), signed=False), NIGHT)
-    if image.ndim == 3 and image.shape[-1] != 3 and image.shape[0] == 3:
-        image = np.moveaxis(image, 0, -1)
-    if image.ndim != 3 or image.shape[-1] != 3:
-        raise ValueError(f"`image` must be (H,W,3), (3,H,W) or (H,W), got the shape {image.shape}")
-    if image.dtype != np.uint8:
-        image = np.round(255 * np.clip(np.nan_to_num(image), 0, 1)).astype(np.uint8)
-    return image
+    picture = np.asarray(image)
+    if picture.ndim == 2:
+        return over(colour(scale(picture, signed=False), signed=False), NIGHT)
+    if picture.ndim == 3 and picture.shape[-1] != 3 and picture.shape[0] == 3:
+        picture = np.moveaxis(picture, 0, -1)
+    if picture.ndim != 3 or picture.shape[-1] != 3:
+        raise ValueError(f"`image` must be (H,W,3), (3,H,W) or (H,W), got the shape {picture.shape}")
+    if picture.dtype != np.uint8:
+        picture = np.round(255 * np.clip(np.nan_to_num(picture), 0, 1)).astype(np.uint8)
+    return picture
 
 
 def photo_uri(image: np.ndarray) -> str:

@@ -3,6 +3,7 @@
 import base64
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +37,7 @@ def whole(values: ArrayLike) -> np.ndarray:
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))
 
 
-def rounded(values: ArrayLike, digits: int = 4) -> list:
+def rounded(values: ArrayLike, digits: int = 4) -> Any:
     """Return nested lists of rounded numbers, None for NaN, which JSON does not know."""
     values = np.asarray(values, dtype=float)
     if values.ndim:

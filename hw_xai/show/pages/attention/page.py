@@ -137,7 +137,9 @@ class _Used:
     """The tokens and sentences of the corpus that the page points to, numbered anew: the rest stays behind."""
 
     def __init__(self, corpus: Corpus | None):
-        self.corpus, self.tokens, self.sentences = corpus, {}, {}
+        self.corpus = corpus
+        self.tokens: dict[int, int] = {}
+        self.sentences: dict[int, int] = {}
 
     def renumber(self, indices: np.ndarray) -> np.ndarray:
         unique, inverse = np.unique(indices, return_inverse=True)
@@ -179,7 +181,7 @@ def _masks(view: MaskView) -> dict:
         "probabilities": packed(shares(view.probabilities, 16)),
         "pairs": None,
     }
-    if view.pair_candidates is not None:
+    if view.pair_candidates is not None and view.pair_before is not None and view.pair_after is not None:
         found["pairs"] = {
             "candidates": packed(whole(view.pair_candidates)),
             "before": packed(shares(view.pair_before, 16)),
@@ -196,7 +198,7 @@ def _nearest(view: NearestView, used: _Used) -> dict:
     }
     return {
         name: None
-        if indices is None
+        if indices is None or similarity is None
         else {"tokens": packed(used.renumber(indices)), "similarity": packed(shares(similarity))}
         for name, (indices, similarity) in columns.items()
     }

@@ -97,7 +97,7 @@ def _tile(tile: Tile) -> dict:
 
 
 def _panel(panel: Panel) -> dict:
-    links = panel.links or [None] * len(panel.pictures)
+    links: Sequence[str | None] = panel.links or [None] * len(panel.pictures)
     pictures = zip(panel.pictures, links, strict=True)
     shown = [(photo_uri(to_rgb(image)), caption, link) for (image, caption), link in pictures]
     return vars(panel) | {"pictures": shown}

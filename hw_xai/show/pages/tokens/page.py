@@ -45,7 +45,7 @@ def write_token_page(
 
 
 def _sentence(sentence: SentenceScores) -> dict:
-    found = [method.values for method in sentence.methods if method.error is None]
+    found = [method.values for method in sentence.methods if method.error is None and method.values is not None]
     return vars(sentence) | {
         "words": [{"text": text, "special": special} for text, special in sentence.words],
         "methods": [_method(method, len(sentence.words)) for method in sentence.methods],
