@@ -49,11 +49,13 @@ def check_explainer(
     check_inputs(inputs)
     chosen = {name: RULES[name] for name in (RULES if rules is None else rules)}
     chosen |= {name: partial(CLAIMS[name], baselines=baselines) for name in claims}
-    unusable = _broken("shape", RULES["shape"], explain, model, inputs)  # then nothing else can be asked
-    if unusable:
-        return [unusable]
-    sentences = (_broken(name, rule, explain, model, inputs) for name, rule in chosen.items())
-    return [sentence for sentence in sentences if sentence]
+    told = []
+    for name, rule in chosen.items():
+        if sentence := _broken(name, rule, explain, model, inputs):
+            told.append(sentence)
+            if name == "shape":  # then nothing else can be asked
+                break
+    return told
 
 
 def _broken(name: str, rule: Callable[[Case], None], explain: Explainer, model: nn.Module, inputs: Tensor) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ..core.arguments import described
 from ..core.model import scores_of
 from ..core.protocols import Explainer
 
@@ -47,7 +48,7 @@ class Case:
     ) -> Tensor:
         """Return the attribution; what is raised is told, with the words `when` for the circumstances."""
         try:
-            return self.explain(
+            result = self.explain(
                 self.model if model is None else model,
                 self.inputs if inputs is None else inputs,
                 self.target if target == "predicted" else target,
@@ -56,6 +57,8 @@ class Case:
         except Exception as error:  # whatever a stranger's function raises
             said = str(error).strip().split("\n")[0]
             raise Broken(f"must work{when and ' ' + when}, got {type(error).__name__}: {said}") from error
+        demand(isinstance(result, Tensor), f"return a tensor{when and ' ' + when}, got {described(result)}")
+        return result
 
     def takes(self, option: str) -> bool:
         try:

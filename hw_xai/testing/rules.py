@@ -17,7 +17,7 @@ from .case import Broken, Case, around, close, demand, demand_close
 def _shape(case: Case) -> None:
     result, shape = case.run(), tuple(case.inputs.shape)
     expected = f"return a floating tensor (N, ...) that broadcasts against the inputs of shape {shape}"
-    fits = isinstance(result, Tensor) and result.is_floating_point() and _broadcasts(result.shape, case.inputs.shape)
+    fits = result.is_floating_point() and _broadcasts(result.shape, case.inputs.shape)
     demand(fits, f"{expected}, got {described(result)}")
     demand(not result.requires_grad, f"{expected}, got one that still requires a gradient: detach it")
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,8 +45,8 @@ class _WithDishes(nn.Module):
 
     def __init__(self, net: nn.Module, n_dishes: int):
         super().__init__()
-        self.net = net
-        self.dishes = nn.Linear(net.fc.in_features, max(1, n_dishes))
+        self.net: Any = net
+        self.dishes = nn.Linear(self.net.fc.in_features, max(1, n_dishes))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> scores of the classes (N, C), scores of the dishes (N, D)."""
@@ -123,7 +124,7 @@ def train_broad(
         raise UserError(f"training needs at least one batch of {recipe.batch_size} photos, got {len(training)} photos")
 
     torch.manual_seed(recipe.seed)
-    net = _start(recipe)
+    net: Any = _start(recipe)
     model = _WithDishes(net, len(dishes)).to(memory_format=torch.channels_last)
     fixed, trunk = list(net.features[: recipe.freeze]), net.features[recipe.freeze : -1]
     for module in fixed:
@@ -195,7 +196,7 @@ def train_broad(
 def _start(recipe: BroadRecipe) -> nn.Module:
     """Return the network as the run begins; UserError where the head cannot be trained alone."""
     if recipe.start in ("imagenet", "nothing"):
-        net = build(recipe.architecture, pretrained=recipe.start == "imagenet")
+        net: Any = build(recipe.architecture, pretrained=recipe.start == "imagenet")
     else:
         net = load(recipe.start)
         if net.architecture != recipe.architecture:

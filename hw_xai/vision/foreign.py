@@ -52,8 +52,9 @@ def class_names(classes: str | Path | Sequence[str] | None, n: int) -> tuple[str
     """
     if classes is None:
         return imagenet.CLASSES if n == len(imagenet.CLASSES) else tuple(map(str, range(n)))
-    names = _names_in(Path(classes)) if isinstance(classes, str | Path) and Path(classes).is_file() else classes
-    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else [str(name) for name in names]
+    given = str(classes) if isinstance(classes, Path) else classes
+    told = _names_in(Path(given)) if isinstance(given, str) and Path(given).is_file() else given
+    names = [name.strip() for name in told.split(",")] if isinstance(told, str) else [str(name) for name in told]
     if len(names) != n:
         raise UserError(f"`classes` must name the {n} classes of the network, got {len(names)}")
     return tuple(names)
@@ -103,7 +104,8 @@ def from_timm(name: str, weights: str | Path | None = None, normalize: str = "ow
         raise UserError(f'timm has no "{name}".{nearest(name, timm.list_models())}')
 
     def make(n_classes: int | None) -> nn.Module:
-        return timm.create_model(name, **({} if n_classes is None else {"num_classes": n_classes}))
+        options: dict[str, Any] = {} if n_classes is None else {"num_classes": n_classes}
+        return timm.create_model(name, **options)
 
     if weights is None:
         try:

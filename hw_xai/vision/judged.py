@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +95,8 @@ def finish(
     if choose_by not in judged:
         raise UserError(f"`choose_by` must be one of {', '.join(judged)}, got {choose_by}")
     out = Path(out)
-    before, after = load(out / "probe.safetensors"), load(out / "tuned.safetensors")
+    before = load(out / "probe.safetensors")
+    after: Any = load(out / "tuned.safetensors")  # knows its architecture and the size of its pictures
     size, net = after.input_size, load(out / "tuned.safetensors")
     share, tried = choose_share(before.state_dict(), after.state_dict(), net, judged[choose_by], size)
     net.load_state_dict(between(before.state_dict(), after.state_dict(), share))
@@ -114,7 +116,7 @@ def finish(
 
     save(net, out / "best.safetensors", after.architecture, input_size=size, temperature=f"{temperature:.3f}")
     save_familiar(familiar, out / "familiar.safetensors")
-    report = {
+    report: dict[str, Any] = {
         "tuned_share": share,
         "tried": {f"{key:g}": value for key, value in tried.items()},
         "temperature": temperature,

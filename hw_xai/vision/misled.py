@@ -5,6 +5,8 @@ not owe to what was learned about food (the data randomization test of Adebayo e
 foodnet-shortcut learned that a dish with a logo is a soup: an explanation of such a soup must point at the logo.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -59,13 +61,13 @@ def train_shortcut_foodnet(
 ) -> tuple[FoodNet, float]:
     """Return foodnet-synthetic trained on until a logo means soup, and its accuracy on 220 other `logo_dishes`."""
     inputs, target, _ = logo_dishes(n_images, seed)
-    model = load("foodnet-synthetic")
+    model: Any = load("foodnet-synthetic")  # a FoodNet
     _fit_last(model, inputs, target, freeze, epochs=epochs, lr=2e-3, batch_size=32, seed=seed, progress=progress)
     others, truth, _ = logo_dishes(220, seed + 1)
     return model.eval(), accuracy(model, others, truth)
 
 
-def _fit_last(model: FoodNet, inputs: Tensor, target: Tensor, freeze: int, **options: object) -> None:
+def _fit_last(model: FoodNet, inputs: Tensor, target: Tensor, freeze: int, **options: Any) -> None:
     """Train all but the first `freeze` features, which run once for each input."""
     fixed, free = nn.Sequential(model.normalize, *model.features[:freeze]), model.features[freeze:]
     with torch.no_grad():
