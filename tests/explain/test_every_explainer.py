@@ -35,7 +35,7 @@ KEPT = [
     (name, rule)
     for name, method in METHODS.items()
     for rule in RULES
-    if not (name == "cam" and rule == "function")
+    if (name, rule) not in (("cam", "function"), ("filter_activation", "shape"))  # weights, and the layer's resolution
     if method.explainer or rule not in ("target", "target_forms", "refusals")  # those are asked about a channel
 ]
 
