@@ -60,7 +60,7 @@ def tried() -> tuple[str, list[str], str]:
 
     try:
         with Sandbox("auto") as box:
-            missing = [] if box._way is None else list(box._way.missing)
+            missing: list[str] = [] if box._way is None else list(box._way.missing)
             reasons = box.why.removesuffix("; ".join(missing)).rstrip("; ")
             return box.tier, missing, reasons
     except UserError as error:

@@ -43,10 +43,10 @@ class _State:
 class _WithDishes(nn.Module):
     """A network whose last layer is `fc`, and beside it a head for dishes on the same features; only the net ships."""
 
-    def __init__(self, net: nn.Module, n_dishes: int):
+    def __init__(self, net: Any, n_dishes: int):  # net: any module with such an `fc`
         super().__init__()
-        self.net: Any = net
-        self.dishes = nn.Linear(self.net.fc.in_features, max(1, n_dishes))
+        self.net = net
+        self.dishes = nn.Linear(net.fc.in_features, max(1, n_dishes))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> scores of the classes (N, C), scores of the dishes (N, D)."""
