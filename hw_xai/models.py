@@ -99,10 +99,27 @@ def _opened(name: str, weights: str | Path | None, normalize: str) -> Foreign:
         return Foreign(made, int(getattr(made, "input_size", INPUT_SIZE)), getattr(made, "classes", None))
     if name == "imagenet":
         return Foreign(imagenet.load_imagenet(), imagenet.SIZE, imagenet.CLASSES)
-    if Path(name).is_dir() or (name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~"))):
+    place = Path(name).expanduser()
+    if place.is_dir():
+        return from_hugging_face(place)
+    if "/" in name and not place.exists():
+        if _reads_as_path(name):
+            raise UserError(f'`model` must be there, but there is no file or folder "{name}": check the path')
         return from_hugging_face(name)
     model: Any = networks.load(name)
     return Foreign(model, model.input_size, model.classes)
+
+
+def _reads_as_path(name: str) -> bool:
+    """Whether a name with a slash, at which nothing lies, cannot be OWNER/NAME on the hub."""
+    first, *rest = name.split("/")
+    return (
+        len(rest) != 1
+        or not rest[0]
+        or first in ("", ".", "..", "~")
+        or Path(first).is_dir()
+        or (Path(name).suffix in (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pkl", ".onnx"))
+    )
 
 
 def _made_by(path: str, function: str) -> Model:

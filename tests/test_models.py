@@ -240,3 +240,10 @@ def test_imagenet_knows_a_cat_and_a_coffee(file, said):
         scores = loaded(loaded.inputs(Image.open(path).convert("RGB")))
     assert loaded.classes[int(scores.argmax())] == said
     assert imagenet.CLASSES[loaded.target("space shuttle")] == "space shuttle"
+
+
+def test_a_path_at_which_nothing_lies_is_no_name_on_the_hub():
+    Path("models").mkdir()
+    for name in ("models/my_vit", "./vit", "~/vit", "/vit", "a/b/c", "vit/", "nets/vit.safetensors", "nets/vit.pth"):
+        with pytest.raises(UserError, match=f'there is no file or folder "{name}": check the path'):
+            load_model(name)

@@ -13,7 +13,7 @@ from torch import Tensor
 from .arguments import as_target, check_batch_size, check_inputs
 from .lending import lent
 from .memory import fitting_chunks, memory_kept
-from .model import scores_of
+from .model import autocast_for_the_model_alone, scores_of
 from .protocols import Model, Target
 
 BATCH_SIZE = 16  # rows per call where memory is not watched: nearly all of the speed of 32 for half of the memory
@@ -30,7 +30,8 @@ def explaining(
     """
     check_inputs(inputs)
     check_batch_size(batch_size)
-    with torch.inference_mode(False), torch.no_grad(), lent(model), memory_kept():
+    precision = autocast_for_the_model_alone(inputs.device)
+    with torch.inference_mode(False), torch.no_grad(), precision, lent(model), memory_kept():
         target = as_target(target, len(inputs))
         # a tensor made under inference_mode can never take part in a gradient, its copy can
         inputs = inputs.clone() if inputs.is_inference() else inputs.detach()

@@ -1,6 +1,8 @@
 """A model asked for scores and slopes, in one form whatever it returns."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TypeGuard
 
 import torch
@@ -11,6 +13,22 @@ from .arguments import check_choice, described
 from .lending import borrowed
 from .memory import watched
 from .protocols import Model, Probabilities
+
+_autocast: ContextVar[tuple[str, torch.dtype] | None] = ContextVar("autocast", default=None)
+
+
+@contextmanager
+def autocast_for_the_model_alone(device: torch.device) -> Iterator[None]:
+    """Leave the autocast around an explanation to the model's passes: sums over them would lose half their digits."""
+    if not torch.is_autocast_enabled(device.type):
+        yield
+        return
+    token = _autocast.set((device.type, torch.get_autocast_dtype(device.type)))
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        _autocast.reset(token)
 
 
 def scores_of(model: Model, x: Tensor) -> Tensor:
@@ -26,9 +44,10 @@ def scores_of(model: Model, x: Tensor) -> Tensor:
 
 def called(model: Model, x: Tensor) -> object:
     """Return whatever the model itself makes of x (N, ...)."""
-    dtype = dtype_of(model, x)
-    # its own copy: a model whose first layer works in place must reach neither our tensors nor a leaf with gradient
-    return model(x.clone() if dtype == x.dtype else x.to(dtype))
+    dtype, autocast = dtype_of(model, x), _autocast.get()
+    with nullcontext() if autocast is None else torch.autocast(*autocast):
+        # its own copy: a model whose first layer works in place must reach neither our tensors nor a leaf with gradient
+        return model(x.clone() if dtype == x.dtype else x.to(dtype))
 
 
 def as_scores(output: object, x: Tensor) -> Tensor:

@@ -1,4 +1,16 @@
-"""Is the explanation any good? Knows only (model, inputs, target) and explainers: no subject, no files, no plots."""
+"""Is the explanation any good? Knows only (model, inputs, target) and explainers: no subject, no files, no plots.
+
+What goes in, everywhere:
+- model, inputs (N, ...), target: as for the explainers; N at least 1, numbers finite. Scores that compare maps as
+  pictures, `similarity` and what stands on it, take inputs (N, C, H, W).
+- attributions: what an explainer returned for these inputs, one row each, of any floating precision, on any device:
+  (N, C or 1, H, W), (N, T, D or 1), (N, C or 1, T) of a module that reads signals, or (N, F). Signed; channels are
+  summed. Of another size, say of a layer's maps, they are refused: enlarge them first.
+- masks: bool (N, 1, H, W), True on the object.
+- explain, methods: an explainer f(model, inputs, target), or a mapping of names to them; options by `partial`.
+
+Whatever does not fit is a ValueError of one sentence. A score that is not defined for an input is NaN.
+"""
 
 from ..core.statistics import rank_correlation
 from .faithfulness import (

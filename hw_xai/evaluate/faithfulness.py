@@ -27,7 +27,7 @@ from ..core.model import (
 from ..core.protocols import Explainer, Model, Probabilities, Target
 from ..core.randomness import generator
 from ..core.statistics import pearson
-from ..explain.fills import Fill, Filler, as_fills
+from ..explain.fills import Fill, Filler, as_fills, axes_of
 from ..explain.gradients import value_range
 from ..explain.masked_cam import stretched
 from ..explain.perturbation import hidden_scores
@@ -73,6 +73,8 @@ def masked_confidence(
     """
     check_shares(shares)
     check_probabilities(probabilities)
+    check_inputs(inputs)
+    axes = axes_of(model, inputs)
 
     def seen(x: Tensor, target: Tensor | None, maps: Tensor) -> Tensor:  # (n, ...), (n,), (n, P) -> (n, 1 + S)
         scores = scores_of(model, x)
@@ -81,7 +83,7 @@ def masked_confidence(
         columns = [as_probabilities(scores, meaning).gather(1, index)]
         for share in shares:
             last = maps.topk(max(1, round(share * maps.shape[1])), dim=1).values[:, -1:]  # (n, 1)
-            mask = torch.where(maps >= last, maps, 0).reshape(-1, *place_shape(x))
+            mask = torch.where(maps >= last, maps, 0).reshape(-1, *place_shape(x, axes))
             columns.append(as_probabilities(scores_of(model, x * mask), meaning).gather(1, index))
         return torch.cat(columns, dim=1)
 
@@ -185,6 +187,8 @@ def _curve(
     check_count("n_steps", n_steps)
     check_count("batch_size", batch_size)
     check_probabilities(probabilities)
+    check_inputs(inputs)
+    axes = axes_of(model, inputs)
 
     def followed(x: Tensor, target: Tensor | None, maps: Tensor, fill: Filler) -> Tensor:  # (1, ...) -> (1, S)
         target = known_target(model, x, target)
@@ -193,7 +197,7 @@ def _curve(
 
         def hidden(chunk: range) -> Tensor:  # (k, 1, H, W)
             reached = rank < counts[chunk.start : chunk.stop, None]
-            return (~reached if shown_first else reached).reshape(len(chunk), *place_shape(x))
+            return (~reached if shown_first else reached).reshape(len(chunk), *place_shape(x, axes))
 
         meaning: list[Probabilities] = []
 
@@ -206,7 +210,7 @@ def _curve(
         return hidden_scores(probable, x, target, n_steps + 1, hidden, fill, batch_size, progress)[None]
 
     with mapped(model, inputs, attributions, target, 1) as rows:
-        return torch.cat([followed(*row, f) for row, f in zip(rows, as_fills(fill, inputs), strict=True)])
+        return torch.cat([followed(*row, f) for row, f in zip(rows, as_fills(fill, inputs, axes), strict=True)])
 
 
 # -------------------------------------------------------------------------------------------------------- sensitivity-n
@@ -240,7 +244,8 @@ def sensitivity_n(
     if cells is not None:
         check_count("cells", cells)
     check_inputs(inputs)
-    region = regions_of_cells(place_shape(inputs), cells)  # (P,)
+    axes = axes_of(model, inputs)
+    region = regions_of_cells(place_shape(inputs, axes), cells)  # (P,)
     n_regions = int(region.max()) + 1
     source = generator(seed)
     sizes = [max(1, round(share * n_regions)) for share in shares for _ in range(n_subsets)]
@@ -251,7 +256,7 @@ def sensitivity_n(
         target = known_target(model, x, target)
 
         def hidden(chunk: range) -> Tensor:  # (k, 1, H, W)
-            return taken[chunk.start : chunk.stop, region].reshape(len(chunk), *place_shape(x))
+            return taken[chunk.start : chunk.stop, region].reshape(len(chunk), *place_shape(x, axes))
 
         scores = hidden_scores(model, x, target, len(taken), hidden, fill, batch_size, progress).to(maps)
         sums = maps.new_zeros(n_regions).index_add(0, region.to(maps.device), maps[0])
@@ -259,7 +264,7 @@ def sensitivity_n(
         return pearson(claimed.unflatten(0, (-1, n_subsets)), lost.unflatten(0, (-1, n_subsets)))[None]
 
     with mapped(model, inputs, attributions, target, 1) as rows:
-        return torch.cat([correlations(*row, f) for row, f in zip(rows, as_fills(fill, inputs), strict=True)])
+        return torch.cat([correlations(*row, f) for row, f in zip(rows, as_fills(fill, inputs, axes), strict=True)])
 
 
 def regions_of_cells(shape: Sequence[int], cells: int | None) -> Tensor:
@@ -320,8 +325,12 @@ def stability(
 
 def maps_of(explain: Explainer, model: Model, inputs: Tensor, target: Tensor) -> Tensor:
     """Return the maps of an explainer, one row of elements for each input: (N, E)."""
+    if not callable(explain):
+        raise ValueError(f"`explain` must be an explainer f(model, inputs, target), got {described(explain)}")
     maps = explain(model, inputs, target)
-    per_place(maps, inputs)  # to check them only: a change from one channel to another is a change
+    per_place(
+        maps, inputs, axes_of(model, inputs)
+    )  # to check them only: a change from one channel to another is a change
     return maps.detach().flatten(1)
 
 
@@ -334,11 +343,13 @@ def mapped(
 ) -> Iterator[Iterator[tuple[Tensor, Tensor | None, Tensor]]]:
     """`explaining`, with the checked attribution of each place: yields (x, target, maps (n, P))."""
     check_inputs(inputs)
-    with explaining(model, inputs, target, batch_size, per_place(attributions, inputs)) as chunks:
+    maps = per_place(attributions, inputs, axes_of(model, inputs)).to(inputs.device)
+    with explaining(model, inputs, target, batch_size, maps) as chunks:
         yield chunks
 
 
 def check_shares(shares: Sequence[float]) -> None:
     """Raise ValueError unless shares are a list of numbers in (0, 1]."""
-    if isinstance(shares, str | Real) or not shares or not all(isinstance(s, Real) and 0 < s <= 1 for s in shares):
+    listed = isinstance(shares, list | tuple)
+    if not listed or not shares or not all(isinstance(s, Real) and 0 < s <= 1 for s in shares):
         raise ValueError(f"`shares` must be a list of numbers in (0, 1], got {shares!r}")

@@ -7,15 +7,17 @@ from ..core.arguments import described
 from ..explain.fills import spatial_axes
 
 
-def per_place(attributions: Tensor, inputs: Tensor) -> Tensor:
+def per_place(attributions: Tensor, inputs: Tensor, axes: range | None = None) -> Tensor:
     """Sum attributions over the channels: (N, C or 1, H, W) for inputs (N, C, H, W) -> (N, H·W); (N, T, D) -> (N, T).
+
+    axes: the spatial ones, None for what is usual.
 
     With their signs: contributions of the channels of a place add up, and a place that is red for and blue against
     the class is neither. Take `.abs()` before where size is meant. Raises ValueError for another shape, and for NaN.
     """
-    if not isinstance(attributions, Tensor) or not attributions.is_floating_point():
-        raise ValueError(f"`attributions` must be a floating tensor, got {described(attributions)}")
-    spatial = spatial_axes(inputs.ndim)
+    if not isinstance(attributions, Tensor) or not attributions.is_floating_point() or attributions.numel() == 0:
+        raise ValueError(f"`attributions` must be a floating tensor that is not empty, got {described(attributions)}")
+    spatial = axes or spatial_axes(inputs.ndim)
     fits = attributions.ndim == inputs.ndim and all(
         size == wanted or (size == 1 and axis > 0 and axis not in spatial)
         for axis, (size, wanted) in enumerate(zip(attributions.shape, inputs.shape, strict=True))
@@ -30,9 +32,10 @@ def per_place(attributions: Tensor, inputs: Tensor) -> Tensor:
     return (attributions.sum(channels) if channels else attributions).flatten(1)
 
 
-def place_shape(inputs: Tensor) -> list[int]:
+def place_shape(inputs: Tensor, axes: range | None = None) -> list[int]:
     """Return the shape of one map that broadcasts against inputs: (N, C, H, W) -> [1, H, W]; (N, T, D) -> [T, 1]."""
-    return [inputs.shape[axis] if axis in spatial_axes(inputs.ndim) else 1 for axis in range(1, inputs.ndim)]
+    spatial = axes or spatial_axes(inputs.ndim)
+    return [inputs.shape[axis] if axis in spatial else 1 for axis in range(1, inputs.ndim)]
 
 
 def random_tie_order(values: Tensor, source: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..core.arguments import described
 from ..core.batches import BATCH_SIZE, explaining
 from ..core.model import known_target
 from ..core.protocols import Explainer, Model, Target
@@ -52,6 +53,9 @@ def randomization(
     `randomized_models`. calibration: inputs that BatchNorm is refitted on, None for `inputs` themselves; give the same
     to every call when the pictures come in several.
     """
+    _check_methods(methods)
+    if isinstance(seeds, int | str):
+        raise ValueError(f"`seeds` must be a list of whole numbers, got {described(seeds)}")
     target = predicted(model, inputs, target)
     known = inputs if calibration is None else calibration
     originals = {name: explain(model, inputs, target) for name, explain in methods.items()}
@@ -99,6 +103,7 @@ def label_randomization(
     The twin must have learned its labels by heart, 95 % of them or more, or it is just a model that has learned little.
     seed: the one the twin was trained with, for the record.
     """
+    _check_methods(methods)
     target = predicted(model, inputs, target)
     for name, explain in methods.items():
         alike = {"labels": similarity(explain(model, inputs, target), explain(twin, inputs, target))}
@@ -109,6 +114,12 @@ def predicted(model: Model, inputs: Tensor, target: Target = None) -> Tensor:
     """Return target (N,); where it is None, the class that the model predicts."""
     with explaining(model, inputs, target, BATCH_SIZE) as chunks:
         return torch.cat([known_target(model, x, t) for x, t in chunks])
+
+
+def _check_methods(methods: object) -> None:
+    if not isinstance(methods, Mapping) or not methods or not all(map(callable, methods.values())):
+        expected = "a mapping of names to explainers f(model, inputs, target)"
+        raise ValueError(f"`methods` must be {expected}, got {described(methods)}")
 
 
 def _comparison(method: str, mode: str, seed: int, alike: Mapping[str, Mapping[str, Tensor]]) -> Comparison:
@@ -142,7 +153,10 @@ def curves(comparisons: Iterable[Comparison]) -> list[Curve]:
     def group(one: Comparison) -> tuple:
         return one.method, one.mode, one.blocks
 
-    return [_averaged(list(same)) for _, same in groupby(sorted(comparisons, key=group), group)]
+    found = list(comparisons)
+    if not all(isinstance(one, Comparison) for one in found):
+        raise ValueError("`comparisons` must be what `randomization` and its like yield, got something else")
+    return [_averaged(list(same)) for _, same in groupby(sorted(found, key=group), group)]
 
 
 def _averaged(same: list[Comparison]) -> Curve:

@@ -133,11 +133,12 @@ def last_linear(model: Model) -> nn.Linear:
 
 def check_pooled(maps: Tensor, features: list[Tensor], head: nn.Linear, scores: Tensor) -> None:
     """Raise ValueError unless scores (n, C) are head(features), and features (n, K) the mean of maps (n, K, h, w)."""
+    tolerance = max([1e-3, *(4 * torch.finfo(given.dtype).eps for given in features)])
     if len(features) != 1 or features[0].shape != maps.shape[:2]:
         got = f"{head.in_features} features"
-    elif not _alike(features[0], maps.mean(dim=spatial(maps))):
+    elif not _alike(features[0], maps.mean(dim=spatial(maps)), tolerance):
         got = "features that are not the mean of the layer's maps"
-    elif not _alike(scores, nn.functional.linear(features[0], head.weight, head.bias)):
+    elif not _alike(scores, nn.functional.linear(features[0].to(head.weight), head.weight, head.bias), tolerance):
         got = "scores that are not what that layer returns"
     else:
         return
@@ -145,8 +146,8 @@ def check_pooled(maps: Tensor, features: list[Tensor], head: nn.Linear, scores: 
     raise ValueError(f"`model` must {expected}, got {got}: use grad_cam, or name another layer")
 
 
-def _alike(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and bool((a - b).abs().max() <= 1e-3 * b.abs().max())
+def _alike(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    return a.shape == b.shape and bool((a - b).abs().max() <= tolerance * b.abs().max())
 
 
 # -------------------------------------------------------------------------------------------------------------- parts

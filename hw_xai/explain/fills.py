@@ -1,7 +1,7 @@
 """What a hidden part of an input shows instead. The answer of a perturbation method is about this choice too.
 
-Spatial axes are those that a window moves along: H and W of pictures (N, C, H, W), T of sequences (N, T, D) and F of
-tables (N, F). The other axes are channels: they are hidden together.
+Spatial axes are those that a window moves along: H and W of pictures (N, C, H, W), T of sequences (N, T, D) and of
+signals (N, C, T) that a Conv1d reads, F of tables (N, F). The other axes are channels: they are hidden together.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.arguments import like_inputs
+from ..core.lending import borrowed, lent
+from ..core.model import called
+from ..core.protocols import Model
 from ..errors import nearest
 
 Fill = Literal["zero", "channel_mean", "blur", "inpaint"] | float | Tensor | Callable[[Tensor, Tensor], Tensor]
@@ -21,8 +24,8 @@ Filler = Callable[[Tensor], Tensor]  # which elements are hidden (k, ...) -> wha
 BLUR = 0.1  # σ as a share of the side: nothing of the size of a window is left to see
 
 
-def as_fills(fill: Fill, inputs: Tensor) -> list[Filler]:
-    """Return for each input the function that says what its hidden elements show.
+def as_fills(fill: Fill, inputs: Tensor, axes: range | None = None) -> list[Filler]:
+    """Return for each input, whose spatial axes are known, the function that says what its hidden elements show.
 
     fill: "zero", "channel_mean", "blur" or "inpaint"; a number; a tensor that broadcasts to inputs, such as the colour
     (C, 1, 1) of the data set's mean; or a function of one input (1, ...) and the hidden elements, True in (k, ...).
@@ -30,7 +33,7 @@ def as_fills(fill: Fill, inputs: Tensor) -> list[Filler]:
     inputs = inputs.detach()
     if isinstance(fill, str):
         fill = _named(fill, inputs.ndim)
-        fill = fill if fill is inpainted else fill(inputs)
+        fill = fill if fill is inpainted else fill(inputs, axes or spatial_axes(inputs.ndim))
     if callable(fill):
         return [partial(_answer, fill, x) for x in inputs.split(1)]
     return [partial(constant, value) for value in like_inputs("fill", fill, inputs).split(1)]
@@ -46,14 +49,35 @@ def spatial_axes(ndim: int) -> range:
     return range(2, ndim) if ndim > 3 else range(1, 2)
 
 
-def channel_means(x: Tensor) -> Tensor:
+def axes_of(model: Model, inputs: Tensor) -> range:
+    """Return the spatial axes of inputs (N, ...) as the model reads them: a module with a Conv1d may take (N, C, T)."""
+    usual = spatial_axes(inputs.ndim)
+    modules = model.modules() if inputs.ndim == 3 and isinstance(model, nn.Module) else []
+    first = next((module for module in modules if isinstance(module, nn.Conv1d)), None)
+    if first is None or first.in_channels != inputs.shape[1]:
+        return usual
+    if inputs.shape[1] != inputs.shape[2]:
+        return range(2, 3)
+    seen: list[Tensor] = []  # as many channels as steps: does the convolution get the inputs turned round?
+    with torch.no_grad(), lent(model), borrowed(first).register_forward_pre_hook(lambda _, args: seen.extend(args[:1])):
+        called(borrowed(model), inputs[:1])
+    turned = bool(seen) and seen[0].shape == inputs[:1].shape and torch.equal(seen[0], inputs[:1].mT.to(seen[0]))
+    return usual if turned else range(2, 3)
+
+
+def zeros(x: Tensor, axes: range) -> Tensor:
+    """Return zeros (n, ...)."""
+    return torch.zeros_like(x)
+
+
+def channel_means(x: Tensor, axes: range) -> Tensor:
     """Replace each element by the mean of its channel: (n, C, H, W) -> (n, C, H, W)."""
-    return x.mean(tuple(spatial_axes(x.ndim)), keepdim=True).expand_as(x)
+    return x.mean(tuple(axes), keepdim=True).expand_as(x)
 
 
-def blurred(x: Tensor) -> Tensor:
+def blurred(x: Tensor, axes: range) -> Tensor:
     """Blur with a Gaussian of σ = BLUR · side along each spatial axis, up to the edge: (n, ...) -> (n, ...)."""
-    for axis in spatial_axes(x.ndim):
+    for axis in axes:
         place = torch.arange(x.shape[axis], device=x.device, dtype=x.dtype)
         weight = torch.exp(-((place[:, None] - place) ** 2) / (2 * (BLUR * len(place)) ** 2))
         weight = weight / weight.sum(dim=0)  # also at the edge, where part of the bell lies outside
@@ -83,7 +107,7 @@ def inpainted(x: Tensor, hidden: Tensor) -> Tensor:
 
 
 _NAMED = {  # the name, what it does, the least dimensions of inputs that it makes sense for
-    "zero": (torch.zeros_like, 2),
+    "zero": (zeros, 2),
     "channel_mean": (channel_means, 3),
     "blur": (blurred, 3),
     "inpaint": (inpainted, 4),

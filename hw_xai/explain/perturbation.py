@@ -19,7 +19,7 @@ from ..core.model import known_target, score_of_target
 from ..core.preparing import prepared
 from ..core.protocols import Model, Target
 from ..core.randomness import generator
-from .fills import Fill, Filler, as_fills, spatial_axes
+from .fills import Fill, Filler, as_fills, axes_of, spatial_axes
 
 # ---------------------------------------------------------------------------------------------------------- occlusion
 
@@ -37,12 +37,12 @@ def occlusion(
 ) -> Tensor:
     """score(inputs) − score(inputs with a window hidden), averaged over the windows that cover an element.
 
-    (N, C, H, W) -> (N, 1, H, W); sequences (N, T, D) -> (N, T, 1); tables (N, F) -> (N, F). window, stride: elements,
-    or as a float in (0, 1] the share of each side. The last window of a row is moved back to end at the edge, so all
-    have the same size (Captum cuts it off). fill: "zero", "channel_mean", "blur", "inpaint"; a number; a tensor that
-    broadcasts to inputs, such as the data set's mean colour (C, 1, 1); or a function of one input (1, ...) and the
-    hidden elements, True in (k, 1, H, W). One forward pass for each window and one for the input; one more when target
-    is None. Zeiler and Fergus 2013, arXiv 1311.2901.
+    (N, C, H, W) -> (N, 1, H, W); sequences (N, T, D) -> (N, T, 1); signals (N, C, T) of a module with a Conv1d ->
+    (N, 1, T); tables (N, F) -> (N, F). window, stride: elements, or as a float in (0, 1] the share of each side. The
+    last window of a row is moved back to end at the edge, so all have the same size (Captum cuts it off). fill: "zero",
+    "channel_mean", "blur", "inpaint"; a number; a tensor that broadcasts to inputs, such as the data set's mean colour
+    (C, 1, 1); or a function of one input (1, ...) and the hidden elements, True in (k, 1, H, W). One forward pass for
+    each window and one for the input; one more when target is None. Zeiler and Fergus 2013, arXiv 1311.2901.
 
     >>> from hw_xai.explain import occlusion
     >>> from hw_xai.testing import pictures, small_network
@@ -53,9 +53,9 @@ def occlusion(
 
     def occluded(x: Tensor, target: Tensor | None, fill: Filler) -> Tensor:  # (1, C, H, W) -> (1, 1, H, W)
         target = known_target(model, x, target)
-        covers = [cover.to(x.device) for cover in window_covers(x.shape[1:], window, stride)]
+        covers = [cover.to(x.device) for cover in window_covers(x.shape[1:], window, stride, axes)]
         grid = [len(cover) for cover in covers]
-        map_shape = [size if axis in spatial_axes(x.ndim) else 1 for axis, size in enumerate(x.shape)]
+        map_shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
 
         def hidden(chunk: range) -> Tensor:  # (k, 1, H, W)
             return windows_at(covers, chunk).reshape(len(chunk), *map_shape[1:])
@@ -65,18 +65,20 @@ def occlusion(
         return mean_over_windows(drops.reshape(grid), covers).reshape(map_shape).to(x)
 
     with explaining(model, inputs, target, 1) as rows:
-        n_windows = window_count(inputs.shape[1:], window, stride)
+        axes = axes_of(model, inputs)
+        n_windows = window_count(inputs.shape[1:], window, stride, axes)
         with prepared(model, inputs, n_windows * len(inputs)):
-            return torch.cat([occluded(x, t, f) for (x, t), f in zip(rows, as_fills(fill, inputs), strict=True)])
+            fills = as_fills(fill, inputs, axes)
+            return torch.cat([occluded(x, t, f) for (x, t), f in zip(rows, fills, strict=True)])
 
 
-def window_covers(shape: Sequence[int], window: float, stride: float) -> list[Tensor]:
+def window_covers(shape: Sequence[int], window: float, stride: float, axes: range | None = None) -> list[Tensor]:
     """Return for each spatial axis of an input of this shape which elements each window covers: bool (n_windows, size).
 
-    The windows of an input are all combinations of one window per axis.
+    The windows of an input are all combinations of one window per axis. axes: None for what is usual.
     """
     covers = []
-    for axis in spatial_axes(len(shape) + 1):
+    for axis in axes or spatial_axes(len(shape) + 1):
         size = shape[axis - 1]
         width, step = _elements("window", window, size), _elements("stride", stride, size)
         if width > size:
@@ -89,9 +91,9 @@ def window_covers(shape: Sequence[int], window: float, stride: float) -> list[Te
     return covers
 
 
-def window_count(shape: Sequence[int], window: float, stride: float) -> int:
+def window_count(shape: Sequence[int], window: float, stride: float, axes: range | None = None) -> int:
     """Return how many windows hide a part of an input of this shape (C, H, W)."""
-    return math.prod(len(cover) for cover in window_covers(shape, window, stride))
+    return math.prod(len(cover) for cover in window_covers(shape, window, stride, axes))
 
 
 def windows_at(covers: list[Tensor], chunk: range) -> Tensor:

@@ -236,6 +236,10 @@ def test_photos_have_no_masks_and_may_be_fewer_than_asked(capsys):
     errors = [record["error"] for record in stored("out").values() if "error" in record]
     assert len(errors) == 2
     assert "no known image format fits" in errors[0]
+    assert "1 of 3 pictures could not be read and count nowhere: 3_3.png." in said
+    page = Path("out/index.html").read_text()
+    assert "Means over 2 pictures" in page
+    assert "3_3.png" in page
 
 
 def test_mistakes_are_one_sentence(fails):

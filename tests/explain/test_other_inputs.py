@@ -148,6 +148,34 @@ def test_a_sum_of_functions_of_one_variable_each():
     close(shapley(model, sequence, 0, segments=torch.arange(2)[:, None], fill=0.0, method="exact"), per_token)
 
 
+class Signals(nn.Module):
+    """(N, 2, T) -> (N, 3): only what channel 1 does at step 5 counts."""
+
+    def __init__(self, turn: bool = False):
+        super().__init__()
+        self.conv, self.turn = nn.Conv1d(2, 3, 1, bias=False), turn
+        self.conv.weight = nn.Parameter(torch.tensor([[0.0, 1], [0, 2], [0, 3]])[..., None].double())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.mT if self.turn else x)[:, :, 5 if x.shape[1 if self.turn else 2] > 5 else 1]
+
+
+@pytest.mark.parametrize("n_steps", [8, 2])
+@pytest.mark.parametrize("turn", [False, True])
+def test_occlusion_of_a_signal_slides_over_time(n_steps, turn):
+    """(N, C, T) as a Conv1d takes it, (N, T, D) where the model turns it: also with as many channels as steps."""
+    model, x = Signals(turn).double().eval(), torch.rand(2, 2, n_steps).double() + 1
+    x = x.mT.contiguous() if turn else x
+    found = occlusion(model, x, 2, window=1, stride=1, fill="channel_mean" if n_steps == 8 else "zero")
+    assert found.shape == ((2, n_steps, 1) if turn else (2, 1, n_steps))
+    where = found.flatten(1).abs() > 1e-12
+    assert where.sum() == 2
+    assert where[:, 5 if n_steps == 8 else 1].all()
+    if n_steps == 8:
+        signal = x.mT if turn else x
+        close(found.flatten(1)[:, 5], 3 * (signal[:, 1, 5] - signal[:, 1].mean(dim=1)))
+
+
 @pytest.mark.parametrize(("name", "found"), [("text_lstm", "tasty"), ("tabular", "stability over seeds")])
 def test_the_examples_run(name, found, capsys):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")

@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     items: list[Item] = []
-    failures = []
+    failures: list[str] = []
+    unread = 0
     try:
         for path, name in tqdm(list(zip(paths, _names(paths), strict=True)), desc="explaining", unit="photo"):
             try:
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> None:
             except UserError as error:
                 if len(paths) == 1:
                     raise
+                unread += 1
                 failures.append(str(error))
                 items.append(Item(name, None, error=str(error)))
                 continue
@@ -82,7 +84,8 @@ def run(options: argparse.Namespace) -> None:
     done = [item for item in items if any(tile.heatmap is not None for tile in item.tiles)]
     if not done:
         raise UserError(f"nothing could be explained: {failures[0]}")
-    print(f"explained {_counted(len(done), 'photo')} by {_counted(len(methods), 'method')}: open {page}")
+    left = f" ({unread} could not be read)" if unread else ""
+    print(f"explained {_counted(len(done), 'photo')}{left} by {_counted(len(methods), 'method')}: open {page}")
 
 
 def _counted(n: int, thing: str) -> str:

@@ -97,7 +97,8 @@ class Evaluator:
             picture = self.pictures.get(image)
         except UserError as error:  # an unreadable photo
             for name in self.pending(place):
-                self.store.write({"method": name, "image": image, "name": str(image), "error": str(error)})
+                unread = {"name": self.pictures.name(image), "error": str(error), "unread": True}
+                self.store.write({"method": name, "image": image} | unread)
                 yield name
             return
         inputs = self._inputs(picture)

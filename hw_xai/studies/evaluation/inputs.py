@@ -19,6 +19,7 @@ class Pictures:
 
     order: Sequence[int]
     get: Callable[[int], Picture]
+    name: Callable[[int], str]
     known_masks: bool
 
 
@@ -27,11 +28,14 @@ def open_pictures(data: str, size: int) -> Pictures:
     if data == "synthetic":
         dishes = SyntheticFood11(1_000_000, size, seed=1)
 
+        def named(i: int) -> str:
+            return f"dish {i}"
+
         def draw(i: int) -> Picture:
             dish = dishes.dish(i)
-            return Picture(f"dish {i}", Image.fromarray(dish.image), CLASSES[dish.target], dish.mask)
+            return Picture(named(i), Image.fromarray(dish.image), CLASSES[dish.target], dish.mask)
 
-        return Pictures(range(len(dishes)), draw, known_masks=True)
+        return Pictures(range(len(dishes)), draw, named, known_masks=True)
     if not Path(data).is_dir():
         choices = nearest(data, ("synthetic",)) or " Give synthetic, or the folder of food-11 or of photos"
         raise UserError(f'`data` must be synthetic or a folder, but there is no "{data}".{choices}')
@@ -42,4 +46,4 @@ def open_pictures(data: str, size: int) -> Pictures:
         image, target = photos[i]
         return Picture(photos.paths[i].name, image, None if target == UNKNOWN else CLASSES[target])
 
-    return Pictures(order, read, known_masks=False)
+    return Pictures(order, read, lambda i: photos.paths[i].name, known_masks=False)

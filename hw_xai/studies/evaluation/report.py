@@ -38,6 +38,8 @@ class EvaluationReport:
         self.results = {name: self._intervals(records) for name, records in self.records.items()}
         self.errors = {name: error for name, records in self.records.items() if (error := _only_error(records))}
         self.verdicts = self._verdicts()
+        of_any = next(iter(self.records.values()), [])
+        self.unread = {record["name"]: record["error"] for record in of_any if record.get("unread")}
 
     def _intervals(self, records: Sequence[Record]) -> dict[str, Interval]:
         found = {}
@@ -65,6 +67,10 @@ class EvaluationReport:
         done = min((len(records) for records in self.records.values()), default=0)
         if done < len(self.images):
             said.append(f"Unfinished: {done} of {len(self.images)} pictures are done by all methods.")
+        if self.unread:
+            names, first = ", ".join(self.unread), next(iter(self.unread.values())).rstrip(".")
+            said.append(f"{len(self.unread)} of {len(self.images)} pictures could not be read and count nowhere: "
+                        f"{names}. The first: {first}.")  # fmt: skip
         if not self.evaluator.pictures.known_masks and "localization" in self.plan.scores:
             said.append("No localization: only the drawn dishes, data synthetic, have true masks.")
         predicted = Counter(r["predicted"] for records in self.records.values() for r in records if "predicted" in r)
@@ -95,8 +101,8 @@ class EvaluationReport:
             out / "index.html",
             title=self._title(),
             intro="Pretty maps mislead: here each method is put to the test on this model. "
-            f"Means over {len(self.images)} pictures, with the interval that holds the true mean in 95 of 100 cases; "
-            "what is explained is the class that the model predicts.",
+            f"Means over {len(self.images) - len(self.unread)} pictures, with the interval that holds the true mean in "
+            "95 of 100 cases; what is explained is the class that the model predicts.",
             columns=self.columns,
             rows=rows,
             curves=self._curves(),
@@ -174,8 +180,9 @@ def number(record: Record, key: str) -> float | None:
 
 def _only_error(records: Sequence[Record]) -> str | None:
     """Return why a method explained nothing, or None if it explained something."""
-    errors = [record["error"] for record in records if "error" in record]
-    return errors[0] if errors and len(errors) == len(records) else None
+    read = [record for record in records if not record.get("unread")] or records
+    errors = [record["error"] for record in read if "error" in record]
+    return errors[0] if errors and len(errors) == len(read) else None
 
 
 def _mean_curve(records: Sequence[Mapping], key: str) -> list[float]:
