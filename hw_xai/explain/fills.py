@@ -33,7 +33,7 @@ def as_fills(fill: Fill, inputs: Tensor, axes: range | None = None) -> list[Fill
     inputs = inputs.detach()
     if isinstance(fill, str):
         fill = _named(fill, inputs.ndim)
-        fill = fill if fill is inpainted else fill(inputs, axes or spatial_axes(inputs.ndim))
+        fill = fill if fill is inpainted else fill(inputs, axes)
     if callable(fill):
         return [partial(_answer, fill, x) for x in inputs.split(1)]
     return [partial(constant, value) for value in like_inputs("fill", fill, inputs).split(1)]
@@ -65,19 +65,19 @@ def axes_of(model: Model, inputs: Tensor) -> range:
     return usual if turned else range(2, 3)
 
 
-def zeros(x: Tensor, axes: range) -> Tensor:
+def zeros(x: Tensor, axes: range | None = None) -> Tensor:
     """Return zeros (n, ...)."""
     return torch.zeros_like(x)
 
 
-def channel_means(x: Tensor, axes: range) -> Tensor:
+def channel_means(x: Tensor, axes: range | None = None) -> Tensor:
     """Replace each element by the mean of its channel: (n, C, H, W) -> (n, C, H, W)."""
-    return x.mean(tuple(axes), keepdim=True).expand_as(x)
+    return x.mean(tuple(axes or spatial_axes(x.ndim)), keepdim=True).expand_as(x)
 
 
-def blurred(x: Tensor, axes: range) -> Tensor:
+def blurred(x: Tensor, axes: range | None = None) -> Tensor:
     """Blur with a Gaussian of σ = BLUR · side along each spatial axis, up to the edge: (n, ...) -> (n, ...)."""
-    for axis in axes:
+    for axis in axes or spatial_axes(x.ndim):
         place = torch.arange(x.shape[axis], device=x.device, dtype=x.dtype)
         weight = torch.exp(-((place[:, None] - place) ** 2) / (2 * (BLUR * len(place)) ** 2))
         weight = weight / weight.sum(dim=0)  # also at the edge, where part of the bell lies outside
