@@ -15,8 +15,10 @@ def per_place(attributions: Tensor, inputs: Tensor, axes: range | None = None) -
     With their signs: contributions of the channels of a place add up, and a place that is red for and blue against
     the class is neither. Take `.abs()` before where size is meant. Raises ValueError for another shape, and for NaN.
     """
-    if not isinstance(attributions, Tensor) or not attributions.is_floating_point() or attributions.numel() == 0:
-        raise ValueError(f"`attributions` must be a floating tensor that is not empty, got {described(attributions)}")
+    if not isinstance(attributions, Tensor) or not attributions.is_floating_point():
+        raise ValueError(f"`attributions` must be a floating tensor, got {described(attributions)}")
+    if attributions.numel() == 0:
+        raise ValueError(f"`attributions` must hold at least one map, got shape {tuple(attributions.shape)}")
     spatial = axes or spatial_axes(inputs.ndim)
     fits = attributions.ndim == inputs.ndim and all(
         size == wanted or (size == 1 and axis > 0 and axis not in spatial)
