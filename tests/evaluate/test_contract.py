@@ -29,7 +29,7 @@ WRONG = {
     "no explainer": (lambda: evaluate.stability(NET, X, MAPS), "`explain` must be an explainer"),
     "an explainer of nothing": (lambda: evaluate.stability(NET, X, lambda *_: None), "`attributions` must be"),
     "no masks": (lambda: evaluate.auroc(MAPS, MASKS.float()), "`masks` must be a bool tensor"),
-    "no maps to point": (lambda: evaluate.pointing_game(MAPS[:0], MASKS[:0]), "`attributions` must be"),
+    "no maps to point": (lambda: evaluate.pointing_game(MAPS[:0], MASKS[:0]), "`attributions` must hold"),
     "methods in a list": (lambda: next(evaluate.randomization([gradient], NET, X)), "`methods` must be a mapping"),
     "methods by name": (
         lambda: next(evaluate.label_randomization({"g": "gradient"}, NET, NET, X)), "`methods` must be a mapping",
