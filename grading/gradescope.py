@@ -62,7 +62,7 @@ NOBODY = Text(
 
 
 @dataclass(frozen=True)
-class Plan:
+class Autograder:
     """What course.json holds. variants: id of the roster -> the order of its options, None as the notebooks say.
 
     seconds: all that there is for a submission; the visibilities are those of the tests. aliases: what else names a
@@ -133,7 +133,7 @@ exit 0
 """
 
 
-def autograder_zip(plan: Plan, torch_index: str = "") -> bytes:
+def autograder_zip(plan: Autograder, torch_index: str = "") -> bytes:
     """Return the zip to upload as "Autograder"; equal plans, kits and libraries give equal bytes.
 
     torch_index: where pip looks for torch and torchvision, if not where it looks by itself.
@@ -154,7 +154,7 @@ def autograder_zip(plan: Plan, torch_index: str = "") -> bytes:
     return zipped(files, modes)
 
 
-def not_graded_results(plan: Plan) -> dict:
+def not_graded_results(plan: Autograder) -> dict:
     """Return what results.json holds until there is a result."""
     said = in_words(NOT_GRADED, plan.course.language)
     name = in_words(Text("not graded", "尚未評分"), plan.course.language)
@@ -174,7 +174,7 @@ def _json(data: dict) -> bytes:
 def main(home: Path) -> None:
     """Grade what lies in home/submission by home/source/course.json, and write home/results/results.json."""
     started = time.monotonic()
-    import torch
+    import torch  # late: of the container only, and its clock runs
 
     torch.set_num_threads(1)
     plan = plan_from(json.loads((home / "source/course.json").read_text(encoding="utf-8")))
@@ -184,16 +184,16 @@ def main(home: Path) -> None:
         temporary.write_bytes(content)
 
 
-def plan_from(data: dict) -> Plan:
+def plan_from(data: dict) -> Autograder:
     """Return the plan that course.json was written from."""
-    return Plan(**data | {"course": course_from(data["course"])})
+    return Autograder(**data | {"course": course_from(data["course"])})
 
 
-def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
+def grade_one(home: Path, plan: Autograder, deadline: float) -> Result:
     """Return the result of the submission in a folder like Gradescope's. deadline: of the monotonic clock."""
-    from .running.batch import sandbox_of
-    from .running.counting import counted
-    from .running.grade import completed, unreadable
+    from .running.batch import sandbox_of  # late: of the container only, and its clock runs
+    from .running.counting import counted  # late: of the container only, and its clock runs
+    from .running.grade import completed, unreadable  # late: of the container only, and its clock runs
 
     about = _metadata(home / "submission_metadata.json")
     found, listed = _found(home / "submission", about, plan)
@@ -217,7 +217,7 @@ def grade_one(home: Path, plan: Plan, deadline: float) -> Result:
 
 def _exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox, deadline: float) -> Iterator[Graded]:
     """Grade one exercise after another while there is time for it to be run twice, as it is where its process dies."""
-    from .running.grade import grade_exercises
+    from .running.grade import grade_exercises  # late: of the container only, and its clock runs
 
     for name, points in course.points.items():
         if name in sources and time.monotonic() + 2 * (course.wall or WALL) > deadline:
@@ -226,10 +226,10 @@ def _exercises(sources: Mapping[str, str], course: Course, sandbox: Sandbox, dea
             yield from grade_exercises(sources, replace(course, points={name: points}), sandbox)
 
 
-def results_of(result: Result, plan: Plan) -> dict:
+def results_of(result: Result, plan: Autograder) -> dict:
     """Return results.json with the visibility that the plan asks for; a total would tell what is not shown."""
-    from .reports.gradescope_json import gradescope_results
-    from .reports.wording import cleaned
+    from .reports.gradescope_json import gradescope_results  # late: of the container only, and its clock runs
+    from .reports.wording import cleaned  # late: of the container only, and its clock runs
 
     data = gradescope_results(result, plan.course)
     for test in data["tests"]:
@@ -243,7 +243,7 @@ def results_of(result: Result, plan: Plan) -> dict:
 # ------------------------------------------------------------------------------------------------------ who handed in
 
 
-def _found(folder: Path, about: dict, plan: Plan) -> tuple[Found, bool]:
+def _found(folder: Path, about: dict, plan: Autograder) -> tuple[Found, bool]:
     """Return what was handed in, by whom, and whether this person is on the roster; of a group, the first who is."""
     people = _people(about) or [{}]
     roster = {**plan.aliases, **{student.casefold(): student for student in plan.variants}}

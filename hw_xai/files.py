@@ -1,10 +1,11 @@
 """Where shipped files lie, and how files are written: whole or not at all, and the same bytes each time."""
 
+import csv
 import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows, which have the same columns, as a table of comma-separated values."""
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
 
 
 def zipped(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:

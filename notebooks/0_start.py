@@ -12,8 +12,8 @@
 # 網路給每個類別一個*分數*。**顯著圖**（saliency）問的是：哪些像素只要稍微改變，分數就會變動最多？它是分數對輸入的梯度的絕對值。
 
 # %%
+from hw_xai.vision import load
 from hw_xai.vision.dishes.synthetic import SyntheticFood11
-from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
 
 model = load("foodnet-synthetic")

@@ -17,8 +17,8 @@
 import torch
 
 from hw_xai.show import compare, pictures
+from hw_xai.vision import load
 from hw_xai.vision.dishes.synthetic import SyntheticFood11
-from hw_xai.vision.networks import load
 from hw_xai.vision.preprocess import preprocessing
 
 model = load("foodnet-synthetic")

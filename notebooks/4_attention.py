@@ -425,10 +425,6 @@ print(f"sum of the attributions {mine.sum():.3f}, difference of the scores {diff
 # it tells what was read, has no sign, and does not know which word was guessed. The two sums agree to about three
 # digits; the more steps, the closer they come.
 # </details>
-# <details><summary>The Chinese characters in my figure are empty boxes</summary>
-#
-# Your computer has no Chinese font. Install one, such as `fonts-noto-cjk` on Ubuntu and Colab, and restart the kernel.
-# </details>
 #
 # Now the questions. This cell is a bench for them: predict, then put in the words that are asked for, then run it.
 
@@ -436,10 +432,6 @@ print(f"sum of the attributions {mine.sum():.3f}, difference of the scores {diff
 # <details><summary>應該會看到什麼</summary>
 #
 # 紅色提高分數，藍色降低分數；展開沒有正負號。模型猜的是「蘋」，積分梯度和遮擋法都認為是「果」洩漏了答案。展開給「買」和「吃」的反而更多：它只說明讀了什麼，沒有正負號，也不知道猜的是哪個字。兩個總和大約到第三位數都一致；步數越多就越接近。
-# </details>
-# <details><summary>圖裡的中文字變成空白方框</summary>
-#
-# 你的電腦沒有中文字型。請安裝一套，例如在 Ubuntu 和 Colab 上安裝 `fonts-noto-cjk`，再重新啟動核心（kernel）。
 # </details>
 #
 # 接著是問題。下面這一格是你的工作檯：先猜，再換成題目問的詞，再執行。

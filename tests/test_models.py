@@ -224,7 +224,7 @@ def test_timms_architecture_with_somebodys_weights():
 def test_without_timm_it_is_said(monkeypatch):
     found = __import__("importlib.util").util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None if name == "timm" else found(name, *_))
-    with pytest.raises(UserError, match="pip install timm"):
+    with pytest.raises(UserError, match="uv sync --extra timm"):
         load_model("timm:resnet18")
 
 

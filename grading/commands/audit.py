@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
+from ..running.audit import findings
+from ..running.journal import Journal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the folder that hw-grade run wrote")
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..running.audit import findings
-    from ..running.journal import Journal
-
     out = Path(options.out)
     with Journal(out) as journal:
         found = findings(out, journal)

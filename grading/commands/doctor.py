@@ -10,6 +10,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hw_xai.errors import UserError
+
+from ..isolation.inside.confine import landlock_version
+from ..isolation.memory import MISSING, MemoryGroup
+from ..isolation.sandbox import FIRST_TO_DIE, Sandbox
+from ..isolation.system_calls import ALLOWED, LOOKED_AT, OWN, rows
+from ..isolation.tiers import Unavailable, _bwrap, _users
+
 SECONDS = 60
 
 
@@ -54,10 +62,6 @@ def tried() -> tuple[str, list[str], str]:
 
     Found as a run finds it: by beginning, and running a function.
     """
-    from hw_xai.errors import UserError
-
-    from ..isolation.sandbox import Sandbox
-
     try:
         with Sandbox("auto") as box:
             missing: list[str] = [] if box._way is None else list(box._way.missing)
@@ -76,8 +80,6 @@ BOTH = ("bubblewrap", "process")
 
 
 def _program() -> Iterator[Wall]:
-    from ..isolation.tiers import Unavailable, _bwrap
-
     try:
         yield Wall("bubblewrap", True, _bwrap(), ("bubblewrap",), True)
     except Unavailable as error:
@@ -85,8 +87,6 @@ def _program() -> Iterator[Wall]:
 
 
 def _namespaces() -> Iterator[Wall]:
-    from ..isolation.tiers import Unavailable, _bwrap
-
     try:
         program = _bwrap()
     except Unavailable:
@@ -110,8 +110,6 @@ def _namespaces() -> Iterator[Wall]:
 
 
 def _user() -> Wall:
-    from ..isolation.tiers import _users
-
     if os.geteuid():
         how = "run as root, or rely on namespaces; students' processes then share your user, not your rights"
         return Wall("a user of its own", False, "an ordinary user has one only", ("process",), False, how)
@@ -136,8 +134,6 @@ os._exit(3 if through else 0)
 
 
 def _calls() -> Iterator[Wall]:
-    from ..isolation.system_calls import ALLOWED, LOOKED_AT, OWN, rows
-
     others = "57, 41, 16, 101" if platform.machine() == "x86_64" else "198, 117"
     for tier, shared in (("bubblewrap", False), ("process", True)):
         code, said = _tried([sys.executable, "-c", CALLS.format(path=sys.path, shared=shared, others=others)])
@@ -160,8 +156,6 @@ os._exit(3)
 
 
 def _files() -> Wall:
-    from ..isolation.inside.confine import landlock_version
-
     version = landlock_version()
     code, said = _tried([sys.executable, "-c", FILES.format(path=sys.path, secret=__file__)]) if version else (1, "")
     if code == 0:
@@ -173,8 +167,6 @@ def _files() -> Wall:
 
 
 def _memory() -> Wall:
-    from ..isolation.memory import MISSING, MemoryGroup
-
     try:
         group = MemoryGroup(2**28)
     except OSError as error:
@@ -190,8 +182,6 @@ def _memory() -> Wall:
 
 
 def _first_to_die() -> Wall:
-    from ..isolation.sandbox import FIRST_TO_DIE
-
     code, said = _tried([*FIRST_TO_DIE, "cat", "/proc/self/oom_score_adj"])
     own = Path("/proc/self/oom_score_adj")
     ours = int(own.read_text()) if own.exists() else 0

@@ -12,6 +12,11 @@ from pathlib import Path
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
+from ..reports.give_back import canvas_grades, feedback_zip
+from ..reports.gradebook import feedback_of, is_entered
+from ..running.book import book_of
+from ..running.journal import Journal
+
 WHAT = {"canvas": "-canvas.zip", "moodle": "-moodle.zip", "canvas-api": "-canvas.json"}
 
 
@@ -22,12 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the reports load the exercises, and `--help` needs none of them
-    from ..reports.give_back import canvas_grades, feedback_zip
-    from ..reports.gradebook import feedback_of, is_entered
-    from ..running.book import book_of
-    from ..running.journal import Journal
-
     out = Path(options.out)
     with Journal(out) as journal:
         book = book_of(out, journal)

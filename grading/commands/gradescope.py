@@ -14,6 +14,10 @@ from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
+from ..gradescope import Autograder, autograder_zip
+from ..homework.evidence.key import compute_key
+from ..platforms.roster import NO_ROSTER, read_roster, variant_of
+from ..running.rules import Course, private_seeds
 from .rules import course_arguments, rules_from
 
 VISIBILITIES = ["visible", "after_due_date", "after_published", "hidden"]
@@ -40,12 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the exercises load torch and their references, and `--help` needs neither
-    from ..gradescope import Plan, autograder_zip
-    from ..homework.evidence.key import compute_key
-    from ..platforms.roster import NO_ROSTER, read_roster, variant_of
-    from ..running.rules import Course, private_seeds
-
     if options.salt is not None and not options.roster:
         raise UserError("--salt needs --roster: whose options it shuffled is known by the id of each student")
     rules = rules_from(options)
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     secret = secrets.token_hex(32) if options.seed is None else ""
     fixed = () if secret else private_seeds(f"fixed {options.seed}")  # without: new ones for every submission
     key = compute_key(progress=True) if rules.questions else {}
-    plan = Plan(
+    plan = Autograder(
         Course(**counts, seeds=fixed, key=key, secret=secret),
         {student: None if options.salt is None else variant_of(student, options.salt) for student in roster.students},
         options.visibility,

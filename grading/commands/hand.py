@@ -12,6 +12,11 @@ from pathlib import Path
 from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
 
+from ..reports.hand import hand_page, read_marks, read_rubric
+from ..running import adjustments
+from ..running.book import book_of, parts_of
+from ..running.journal import Journal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the folder that hw-grade run wrote")
@@ -23,12 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the reports load the exercises, and `--help` needs none of them
-    from ..reports.hand import hand_page, read_marks, read_rubric
-    from ..running import adjustments
-    from ..running.book import book_of, parts_of
-    from ..running.journal import Journal
-
     if bool(options.question) == bool(options.read):
         raise UserError("hand must have either the NAME of what is graded, for a page, or --read CSV")
     out = Path(options.out)

@@ -8,6 +8,9 @@ from pathlib import Path
 from hw_xai.cli.options import count
 from hw_xai.errors import UserError
 
+from ..running.history import changes_between, states
+from ..running.journal import Journal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the folder that hw-grade run wrote")
@@ -15,9 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ..running.history import changes_between, states
-    from ..running.journal import Journal
-
     with Journal(Path(options.out)) as journal:
         kept = states(journal)
     if options.of is None:

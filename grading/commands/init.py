@@ -9,7 +9,12 @@ from pathlib import Path
 from hw_xai.cli.options import count
 from hw_xai.errors import UserError
 
+from ..platforms.roster import read_rosters
+from ..running import adjustments
+from ..running.course_file import NAME
+from ..running.journal import Journal
 from .rules import course_arguments, rules_from
+from .run import write_class
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the exercises load torch and their references, and `--help` needs neither
-    from ..platforms.roster import read_rosters
-    from ..running import adjustments
-    from ..running.course_file import NAME
-    from ..running.journal import Journal
-    from .run import write_class
-
     out = Path(options.out)
     if (out / NAME).exists():
         raise UserError(f"{out / NAME} is there already: change it there, or with hw-grade run --change")

@@ -9,13 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from tqdm import tqdm
 
 from hw_xai.errors import UserError, nearest
 
-if TYPE_CHECKING:
-    from ..homework.release.cells import Options, Package
+from ..homework.exercises import EXERCISES
+from ..homework.release.cells import Options, Package
+from ..homework.release.notebooks import as_bytes, drift, execute, keep_pictures, masters, release, write
+from ..homework.release.packages import students_wheel
+from ..homework.release.teaching_page import html_of
+from ..platforms.roster import read_roster, variant_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the exercises load torch and their references, and `--help` needs neither
-    from tqdm import tqdm
-
-    from ..homework.release.cells import Options
-    from ..homework.release.notebooks import as_bytes, execute, keep_pictures, masters, release, write
-    from ..homework.release.teaching_page import html_of
-    from ..platforms.roster import read_roster, variant_of
-
     if options.pictures and not options.solved:
         raise UserError("--pictures needs --solved: the expected pictures are drawn by the solutions")
     if options.roster and options.solved:
@@ -88,9 +85,6 @@ def run(options: argparse.Namespace) -> None:
 
 def package_of(options: argparse.Namespace) -> tuple[Package | None, bytes]:
     """Return what students install, and its bytes if it is to lie beside the notebooks."""
-    from ..homework.release.cells import Package
-    from ..homework.release.packages import students_wheel
-
     given, sha256 = options.package, options.sha256.lower()
     if sha256 and not re.fullmatch("[0-9a-f]{64}", sha256):
         raise UserError(f'--sha256 must be 64 hexadecimal digits, got "{options.sha256}"')
@@ -114,8 +108,6 @@ def package_of(options: argparse.Namespace) -> tuple[Package | None, bytes]:
 
 def lay(content: bytes, places: Sequence[Path]) -> None:
     """Write a file, and into the other folders the same one by links: a class may have a thousand."""
-    from ..homework.release.notebooks import write
-
     first = write(content, places[0])
     for place in places[1:]:
         place.unlink(missing_ok=True)
@@ -127,8 +119,6 @@ def lay(content: bytes, places: Sequence[Path]) -> None:
 
 def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
     """Raise UserError if a released file is not what its master makes now."""
-    from ..homework.release.notebooks import drift
-
     stale = [str(folder / name) for folder, its in folders.items() for name in drift(paths, its, folder)]
     if stale:
         raise UserError(f"not what the masters make now: {', '.join(stale)}; run the same without --check")
@@ -137,8 +127,6 @@ def check(paths: Sequence[Path], folders: Mapping[Path, Options]) -> None:
 
 def points_of(text: str) -> dict[str, float]:
     """Read "saliency=3,grad_cam=5"."""
-    from ..homework.exercises import EXERCISES
-
     points = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition("=")

@@ -6,15 +6,14 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..reports import write_reports
+from ..running.audit import Log, final_files
+from ..running.book import Book, book_of, log_decisions
+from ..running.history import Change
+from ..running.journal import Journal
 from .rules import some
-
-if TYPE_CHECKING:
-    from ..running.audit import Log
-    from ..running.book import Book
-    from ..running.history import Change
-    from ..running.journal import Journal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the reports load the exercises, and `--help` needs none of them
-    from ..running.audit import Log
-    from ..running.journal import Journal
-
     out = Path(options.out)
     chosen = {"title": options.title, "language": options.lang, "show_answers": options.show_answers}
     with Journal(out) as journal, Log(out) as log:
@@ -39,10 +34,6 @@ def run(options: argparse.Namespace) -> None:
 
 def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, Any] | None = None) -> Book:
     """Write the final files, and into the log what they are and which decisions they hold. shown: other words."""
-    from ..reports import write_reports
-    from ..running.audit import final_files
-    from ..running.book import book_of, log_decisions
-
     book = book_of(out, journal)
     if shown:
         book = replace(book, course=replace(book.course, **shown))

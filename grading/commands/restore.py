@@ -8,6 +8,11 @@ from pathlib import Path
 from hw_xai.cli.options import count
 from hw_xai.errors import UserError
 
+from ..running.audit import Log
+from ..running.history import restore, states
+from ..running.journal import Journal
+from .report import say_changed, write_book
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the folder that hw-grade run wrote")
@@ -15,11 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ..running.audit import Log
-    from ..running.history import restore, states
-    from ..running.journal import Journal
-    from .report import say_changed, write_book
-
     out = Path(options.out)
     with Journal(out) as journal, Log(out) as log:
         state = next((one for one in states(journal) if one.number == options.number), None)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hw_xai.errors import UserError, nearest
 
-if TYPE_CHECKING:
-    from ..platforms.roster import Roster
-    from ..running.course_file import Rules
+from ..homework.exercises import EXERCISES
+from ..platforms.roster import Roster
+from ..running.book import whose_grades
+from ..running.course_file import Rules, differences
+from ..running.journal import NAME, Journal
+from ..running.rules import due_date, late_policy
+from .release import points_of
 
 
 def course_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +34,6 @@ def course_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rules_from(options: argparse.Namespace, before: Rules | None = None) -> Rules:
     """Return the rules that the options ask for; what they do not say is as before, else as it is by default."""
-    from ..homework.exercises import EXERCISES
-    from ..running.course_file import Rules
-    from ..running.rules import due_date, late_policy
-    from .release import points_of
-
     points = dict(before.points) if before else {name: float(row.points) for name, row in EXERCISES.items()}
     if options.only:
         chosen = [name.strip() for name in options.only.split(",") if name.strip()]
@@ -65,10 +63,6 @@ def rules_from(options: argparse.Namespace, before: Rules | None = None) -> Rule
 
 def agreed(out: Path, before: Rules, after: Rules, change: bool) -> None:
     """Say whose grades other rules change; UserError unless they are meant to."""
-    from ..running.book import whose_grades
-    from ..running.course_file import differences
-    from ..running.journal import NAME, Journal
-
     changed = differences(before, after)
     if not changed:
         return

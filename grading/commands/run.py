@@ -11,20 +11,30 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from tqdm import tqdm
 
 from hw_xai.cli.options import count, seed
 from hw_xai.errors import UserError, nearest
 
+from ..homework.evidence import key as keys
+from ..homework.exercises import EXERCISES
+from ..intake.submissions import Found, Intake, find_submissions
 from ..platforms.layouts import LAYOUTS
+from ..platforms.roster import NO_ROSTER, Roster, read_roster, read_rosters, roster_data, write_roster
+from ..platforms.times import read_times, tells_times
+from ..running import fingerprint
+from ..running.audit import Log
+from ..running.batch import Batch, Here, close, in_a_tier
+from ..running.cluster import There, connected, threads_of
+from ..running.course_file import Rules, read_rules, write_rules
+from ..running.journal import NAME, Journal
+from ..running.processors import processors
+from ..running.rules import POOL, Course, course_data, course_from, due_date, private_seeds
+from ..running.whose import remember, under_their_names
+from .report import say_changed, write_book
 from .rules import agreed, agreed_roster, course_arguments, rules_from, some
-
-if TYPE_CHECKING:
-    from ..intake.submissions import Found, Intake
-    from ..platforms.roster import Roster
-    from ..running.course_file import Rules
-    from ..running.journal import Journal
-    from ..running.rules import Course
 
 UNFINISHED = {"failed", "timeout", "crashed", "out_of_memory", "not_graded"}
 
@@ -66,18 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    # late: the exercises load torch and their references, and `--help` needs neither
-    import torch
-
-    from ..intake.submissions import find_submissions
-    from ..platforms.roster import NO_ROSTER, read_roster, read_rosters, roster_data
-    from ..running.audit import Log
-    from ..running.batch import close, in_a_tier
-    from ..running.course_file import read_rules
-    from ..running.journal import NAME, Journal
-    from ..running.rules import course_data
-    from ..running.whose import remember, under_their_names
-
     torch.set_num_threads(1)  # each thread here supervises one submission
     out = Path(options.out)
     before = read_rules(out)
@@ -129,9 +127,6 @@ def run(options: argparse.Namespace) -> None:
 
 def write_class(out: Path, rules: Rules, roster: Roster) -> None:
     """Write rules and roster beside the results; a file in which nothing changed stays as a person wrote it."""
-    from ..platforms.roster import write_roster
-    from ..running.course_file import read_rules, write_rules
-
     out.mkdir(parents=True, exist_ok=True)
     if read_rules(out) != rules:
         write_rules(out, rules)
@@ -157,9 +152,6 @@ def _secret(options: argparse.Namespace, name: str, journal: Journal, before: Ru
 
 def _say_if_all_is_graded_again(course: Course, journal: Journal) -> None:
     """Say why everybody in a download is graded again, where no rule of the class says it."""
-    from ..running import fingerprint
-    from ..running.rules import course_from
-
     old, kit = journal.recall("course", course_from), journal.recall("kit")
     journal.keep("kit", fingerprint.of_grades())
     why = []
@@ -173,9 +165,6 @@ def _say_if_all_is_graded_again(course: Course, journal: Journal) -> None:
 
 def _times(options: argparse.Namespace, roster: Roster, rules: Rules) -> dict[str, str]:
     """Return when who handed in, as --times and the worksheets among the rosters say."""
-    from ..platforms.times import read_times, tells_times
-    from ..running.rules import due_date
-
     due = due_date(rules.due)
     files = [path for path in options.roster or () if tells_times(path)]
     files += [options.times] if options.times else []
@@ -231,18 +220,11 @@ def grade_all(
 
     ready: sandboxes of the course that are open already. again: who is graded though the grader ended at them.
     """
-    from tqdm import tqdm
-
-    from ..running.batch import Batch, Here, close
-    from ..running.processors import processors
-
     batch = Batch(course, journal, log, options.salt)
     batch.begun.forget(again)
     with tqdm(total=len(found), desc="grading", unit="student", smoothing=0.1) as bar:
         try:
             if options.dask:
-                from ..running.cluster import There, connected, threads_of
-
                 close(ready)
                 with connected(options.dask, [file for file in options.dask_tls.split(",") if file]) as client:
                     batch.run(found, lambda: There(client, course), threads_of(client), bar)
@@ -255,8 +237,6 @@ def grade_all(
 
 def finish(out: Path, journal: Journal, log, told: Sequence = ()) -> None:
     """Write the final files, and into the log what they are. told: what was said already."""
-    from .report import say_changed, write_book
-
     results = (book := write_book(out, journal, log)).results
     head = log.add("stop", reason="done")
     journal.keep("audit", head)
@@ -279,8 +259,6 @@ def finish(out: Path, journal: Journal, log, told: Sequence = ()) -> None:
 
 
 def _course(options: argparse.Namespace, rules: Rules, journal: Journal) -> Course:
-    from ..running.rules import POOL, Course, private_seeds
-
     secret = journal.secret if options.seed is None else ""
     seeds = private_seeds(secret, POOL) if secret else private_seeds(f"fixed {options.seed}")
     key = _key(journal) if rules.questions else {}
@@ -290,14 +268,11 @@ def _course(options: argparse.Namespace, rules: Rules, journal: Journal) -> Cour
 
 def _key(journal: Journal) -> dict[str, frozenset[str]]:
     """Return the key of the questions, computed once for a journal and what the key is computed from."""
-    from ..homework.evidence.key import compute_key
-    from ..running import fingerprint
-
     now, kept = fingerprint.of_key(), journal.recall("key")
     if not kept or kept.get("from") != now:
         if kept:
             print("note: the key is computed anew: the code, data or libraries behind it have changed since")
-        key = {name: sorted(right) for name, right in compute_key(progress=True).items()}
+        key = {name: sorted(right) for name, right in keys.compute_key(progress=True).items()}
         if kept and (other := [name for name in key if key[name] != kept["key"].get(name)]):
             print(f"note: the key is another one now for {', '.join(other)}: the class is graded anew")
         kept = {"from": now, "key": key}
@@ -307,8 +282,6 @@ def _key(journal: Journal) -> dict[str, frozenset[str]]:
 
 def _regraded(which: str, students: Sequence[str], journal: Journal) -> dict[str, list[str]]:
     """Return whose results --regrade marks to be graded again, and which exercises: [] for all of them."""
-    from ..homework.exercises import EXERCISES
-
     known = journal.keys()
     if which == "all":
         return {student: [] for student in known}

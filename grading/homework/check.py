@@ -11,6 +11,8 @@ from types import CodeType, FunctionType, ModuleType
 
 from torch import Tensor, nn
 
+from hw_xai.errors import nearest
+
 from ..isolation.inside.calls import NoArray, objects_of, outputs_of
 from ..isolation.inside.libraries import EXPLAINERS, is_there
 from ..verdict.exercise import Exercise, Verdict
@@ -63,8 +65,6 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
     language: "en", "zh-TW" or "both"; None takes the environment variable HW_XAI_LANGUAGE, else both.
     """
     if name not in EXERCISES:
-        from hw_xai.errors import nearest
-
         raise ValueError(f'`name` must be an exercise, got "{name}".{nearest(name, EXERCISES)}')
     exercise = EXERCISES[name]
     language = language or os.environ.get("HW_XAI_LANGUAGE", "both")

@@ -78,6 +78,7 @@ def work_of(cell: str) -> int:
 def transformed(cell: str) -> str:
     """Return a cell with its magics as calls of get_ipython()."""
     try:
+        # late: an extra, needed where a cell has magics only
         from IPython.core.inputtransformer2 import TransformerManager
     except ModuleNotFoundError:
         raise UserError("notebooks with magics need IPython: pip install ipython") from None

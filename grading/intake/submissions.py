@@ -82,7 +82,7 @@ def find_submissions(
     remarks: list[Text] = []
     ids = roster.ids or {folded(id): id for id in known}
     if whose and roster and folded(whose) not in roster.ids:
-        raise UserError(f'--as must be a student on the roster, got "{whose}".{nearest(whose, roster.students)}')
+        raise UserError(f'`whose` must be a student on the roster, got "{whose}".{nearest(whose, roster.students)}')
     if not whose and not layout and (whose := whose_name(composed(path.stem), ids)):
         remarks.append(_by_its_name(path.name, whose))
     if whose:
@@ -127,7 +127,7 @@ def _below_wrappers(files: list[File], ids: Mapping[str, str], layout: str) -> l
     elif top := doubtful(names, ids):
         raise UserError(
             f"everything lies in the folder {shown(top)}, which may be a class's or one student's; its content cannot "
-            f"tell: say --layout {'|'.join(LAYOUTS)} if it is a class's, --as ID if it is one student's"
+            f"tell: say `layout={'|'.join(LAYOUTS)}` if it is a class's, `whose=ID` if it is one student's"
         )
     else:
         n = 0

@@ -52,7 +52,7 @@ def submit(*paths: str | Path, out: str = "submission.zip", unfinished: bool = F
     try:
         hand_in([str(path) for path in paths] or ["."], out, unfinished)
     except UserError as error:
-        print(str(error).replace("--unfinished hands it in", "unfinished=True hands it in"))
+        print(error)
         return
     if "google.colab" in sys.modules:
         sys.modules["google.colab"].files.download(out)
@@ -73,7 +73,7 @@ def hand_in(paths: Sequence[str], out: str, unfinished: bool) -> None:
             print(f"    missing: {title}.ipynb: {what}")
     if missing and not unfinished:
         more = f", and {len(missing) - 1} more, named above" if missing[1:] else ""
-        raise UserError(f"not finished: {missing[0]}{more}; --unfinished hands it in all the same")
+        raise UserError(f"not finished: {missing[0]}{more}; `unfinished=True` hands it in all the same")
     files = {f"{title}.ipynb": packed(its) for title, its in work.items()}
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files["manifest.json"] = (json.dumps({"files": hashes, "missing": missing}, indent=1) + "\n").encode()
@@ -93,9 +93,9 @@ def _line(title: str, work: Work | None, lacks: Sequence[str]) -> str:
 
 def _check_out(out: Path) -> None:
     if out.suffix.lower() != ".zip":
-        raise UserError(f"--out must be the name of a zip, such as submission.zip, got {out}")
+        raise UserError(f"`out` must be the name of a zip, such as submission.zip, got {out}")
     if out.exists() and not (out.is_file() and zipfile.is_zipfile(out)):
-        raise UserError(f"--out must not overwrite what is no zip: {out} is there already; choose another name")
+        raise UserError(f"`out` must not overwrite what is no zip: {out} is there already; choose another name")
 
 
 # ------------------------------------------------------------------------------------------------------------- finding

@@ -74,7 +74,7 @@ class Sandbox:
                 return
         raise UserError(
             f"this machine cannot contain students' code ({'; '.join(reasons)}): grade on another one, "
-            "or with --i-trust-these-submissions if you do"
+            "or with `i_trust_these_submissions` if you do"
         )
 
     def run(self, source: str, function: str, calls: Sequence[Call]) -> Reply:

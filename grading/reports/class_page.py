@@ -16,7 +16,7 @@ from .similarity import FEW, REFERENCE, Cluster
 from .statistics import (
     KINDS,
     WITHOUT,
-    Item,
+    ItemStatistics,
     WrongOutput,
     concerns,
     histogram,
@@ -131,7 +131,7 @@ def _output(one: WrongOutput) -> dict:
     return vars(one) | {"picture": picture, "draw": type(picture).__name__}
 
 
-def _row(item: Item) -> dict:
+def _row(item: ItemStatistics) -> dict:
     """Add to an item how wide each status is drawn, in percent."""
     widths = {status: round(100 * n / max(1, item.n), 2) for status, n in item.statuses.items()}
     verdict = ""
@@ -140,7 +140,7 @@ def _row(item: Item) -> dict:
     return vars(item) | {"widths": widths, "percent": round(100 * item.right), "verdict": verdict}
 
 
-def _options(item: Item, course: Course) -> list[dict]:
+def _options(item: ItemStatistics, course: Course) -> list[dict]:
     """Return the options of a question with how many chose each, in percent, and whether it is right."""
     known = load_questions().get(item.name)
     right = course.key.get(item.name, ())

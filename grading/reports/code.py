@@ -80,6 +80,6 @@ def _style(kind: object) -> str:
 
 @cache
 def _lexer():
-    from pygments.lexers import PythonLexer
+    from pygments.lexers import PythonLexer  # late: needed where two codes are alike only
 
     return PythonLexer(stripnl=False, ensurenl=False)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
+from ..homework.exercises import EXERCISES
+from ..homework.release.cells import MASTERS, stubbed
 from ..words import Text
 from .living_code import living
 
@@ -78,9 +80,6 @@ def suspicious_clusters(
 
 def released() -> tuple[dict[str, str], dict[str, list[str]]]:
     """Return the stub of every exercise, and our solutions: the library's and that of the notebook."""
-    from ..homework.exercises import EXERCISES
-    from ..homework.release.cells import MASTERS, stubbed
-
     stubs, ours = {}, {name: [inspect.getsource(row.reference)] for name, row in EXERCISES.items()}
     for master in sorted(MASTERS.glob("[0-9]_*.py")):
         for name, source in MASTER_CELL.findall(master.read_text(encoding="utf-8")):
@@ -95,7 +94,7 @@ def fingerprints(source: str) -> frozenset[int]:
 
     The hashes are those of this process; what is common to two codes is the same in every one.
     """
-    from copydetect import CodeFingerprint
+    from copydetect import CodeFingerprint  # late: an extra
 
     if not (source := living(source)[:LONGEST]).strip():
         return frozenset()

@@ -13,7 +13,7 @@ FEWEST = 10  # students below which a correlation says nothing
 
 
 @dataclass(frozen=True)
-class Item:
+class ItemStatistics:
     """One exercise or question over the class.
 
     right: the share of the students with full points. points: their mean share of the points. discrimination: the
@@ -50,7 +50,7 @@ class Concern:
     reason: Text
 
 
-def items(results: Sequence[Result], part: str) -> list[Item]:
+def items(results: Sequence[Result], part: str) -> list[ItemStatistics]:
     """Return the "exercises" or the "questions" in the order of the course; discrimination is over both together.
 
     Who handed in nothing, or is excused, counts in none of the numbers.
@@ -72,7 +72,7 @@ def items(results: Sequence[Result], part: str) -> list[Item]:
         rest = np.array([total for _, total in rows]) - points
         out_of = np.array([row.out_of for row, _ in rows])
         found.append(
-            Item(
+            ItemStatistics(
                 name,
                 len(rows),
                 round(float(np.mean(points >= out_of)), 4),

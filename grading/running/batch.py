@@ -17,7 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+from tqdm import tqdm
 
 from hw_xai.errors import UserError
 
@@ -25,6 +27,7 @@ from ..intake.contents import homes_of
 from ..intake.reading import CouldNotBeRead, Reader
 from ..intake.submission import Submission
 from ..intake.submissions import Found
+from ..isolation.sandbox import Limits, Sandbox
 from ..platforms.roster import variant_of
 from ..verdict.results import Graded, Result
 from .audit import Log
@@ -32,11 +35,6 @@ from .begun import Begun
 from .grade import completed, ended_the_grader, grade_exercises, not_graded, unreadable
 from .journal import Journal, hash_of, marked, text_of, unmarked
 from .rules import Course
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from ..isolation.sandbox import Sandbox
 
 LOOK, PATIENCE = 0.2, 1.5  # seconds: between looks at whether to stop, and until hanging threads are left alone
 
@@ -72,8 +70,6 @@ class Here:
 
 def sandbox_of(course: Course) -> Sandbox:
     """Return a new sandbox of the course's tier and limits."""
-    from ..isolation.sandbox import Limits, Sandbox
-
     own = {"wall_seconds": course.wall, "memory_bytes": course.memory}
     return Sandbox(course.isolation, Limits(**{name: value for name, value in own.items() if value is not None}))
 

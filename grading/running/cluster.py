@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
-from hw_xai.errors import UserError
+import torch
+
+from hw_xai.errors import UserError, how_to_add
 
 from ..verdict.results import Graded, Result, from_data
 from . import fingerprint
@@ -28,8 +30,6 @@ OWN = threading.local()
 
 def grade_there(task: str) -> str:
     """Grade the exercises of one submission in a worker; each of its threads keeps a sandbox of its own."""
-    import torch
-
     job = json.loads(task)
     if job["kit"] != fingerprint.of_grades():
         raise UserError("a worker of the cluster has another version of the kit: install the same one everywhere")
@@ -47,7 +47,7 @@ class There:
         self.client, self.course = client, course_data(course) | {"key": {}, "due": None, "secret": ""}
 
     def exercises(self, sources: Mapping[str, str], names: Sequence[str], seeds: tuple[int, ...]) -> tuple[Graded, ...]:
-        from distributed.comm import CommClosedError
+        from distributed.comm import CommClosedError  # late: the extra dask
 
         points = {name: self.course["points"][name] for name in names}
         course = self.course | {"points": points, "seeds": seeds}
@@ -69,14 +69,13 @@ def connected(address: str, tls: Sequence[str] = ()) -> Iterator:
     tls: files of the authority, of a certificate and of its key.
     """
     try:
-        from distributed import Client, LocalCluster
-        from distributed.security import Security
+        from distributed import Client, LocalCluster, Security  # late: the extra dask
     except ImportError:
-        raise UserError('--dask needs Dask: pip install "hw-xai[dask]"') from None
+        raise UserError(f"`dask` needs an extra: {how_to_add('dask')}") from None
     if address.startswith("local:"):
         workers = address.removeprefix("local:")
         if not workers.isdecimal() or not 1 <= int(workers) <= 256:
-            raise UserError(f'--dask local:N must start 1 to 256 workers, got "{address}"')
+            raise UserError(f'`dask=local:N` must start 1 to 256 workers, got "{address}"')
         with (
             LocalCluster(int(workers), **LOCAL) as cluster,
             Client(cluster) as client,
@@ -86,12 +85,12 @@ def connected(address: str, tls: Sequence[str] = ()) -> Iterator:
     host = address.removeprefix("tcp://").rpartition(":")[0]
     if not tls and host not in LOOPBACK:
         raise UserError(
-            f"--dask {address} is another machine, and Dask trusts whoever reaches it: give certificates by --dask-tls"
+            f"`dask={address}` is another machine, and Dask trusts whoever reaches it: give certificates by `dask_tls`"
         )
     security = None
     if tls:
         if len(tls) != 3:
-            raise UserError("--dask-tls must name three files: CA,CERT,KEY")
+            raise UserError("`dask_tls` must name three files: CA,CERT,KEY")
         authority, certificate, key = tls
         security = Security(
             tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True

@@ -197,7 +197,7 @@ class Journal:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits say only where it happened
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                message = f"{self.path.parent} is in use by another hw-grade: wait for it to end, or use another --out"
+                message = f"{self.path.parent} is in use by another hw-grade: wait for it to end, or use another `out`"
                 raise UserError(message) from None
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise self._damaged() from None

@@ -121,7 +121,7 @@ def late_policy(text: str) -> LatePolicy:
     found = re.fullmatch(rf"\s*{number}\s*/\s*day\s*(?:,\s*max\s*{number}\s*)?", text)
     shares = [float(value) / 100 for value in found.groups("100")] if found else [2.0]
     if max(shares) > 1:
-        raise UserError(f'--late-policy must read "none", "10%/day" or "10%/day,max 50%", got "{text}"')
+        raise UserError(f'`late_policy` must read "none", "10%/day" or "10%/day,max 50%", got "{text}"')
     return LatePolicy(*shares)
 
 
@@ -139,5 +139,5 @@ def due_date(text: str) -> datetime | None:
     if due is not None and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text):
         due = due.replace(hour=23, minute=59, second=59).astimezone()
     if due is None or due.tzinfo is None:
-        raise UserError(f'--due must be a date, time and zone such as "2026-12-01T23:59+08:00", got "{text}"')
+        raise UserError(f'`due` must be a date, time and zone such as "2026-12-01T23:59+08:00", got "{text}"')
     return due

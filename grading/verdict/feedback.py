@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hw_xai.show.figures.answers import clouds, comparison
+from hw_xai.show.figures.style import png_of
+from hw_xai.show.frame.images import data_uri
+
 from ..words import Language, Text
 from .exercise import Verdict
 
@@ -34,8 +38,6 @@ def as_html(title: Text, verdict: Verdict, language: Language, of_points: bool =
     body = "".join(f"<div>{html.escape(line)}</div>" for line in lines_of(title, verdict, language))
     picture = comparison_png(verdict.yours, verdict.expected, language, of_points)
     if picture:
-        from hw_xai.show.frame.images import data_uri
-
         alt = html.escape(in_words(Text("yours, expected, difference", "你的、預期的、差異"), language))
         body += f'<img alt="{alt}" style="max-width:100%" src="{data_uri(picture, "PNG")}">'
     return f'<div style="border-left:4px solid {colour};padding:.2em .8em;line-height:1.5">{body}</div>'
@@ -47,9 +49,6 @@ def comparison_png(
     """Draw yours, expected and their difference, as heatmaps, bars or points; None where there is nothing to draw."""
     if yours is None or expected is None or yours.shape != expected.shape or yours.size < 2:
         return None
-    from hw_xai.show.figures.answers import clouds, comparison
-    from hw_xai.show.figures.style import png_of
-
     words = [
         in_words(t, "en" if language == "both" else language)
         for t in (Text("yours", "你的"), Text("expected", "預期的"), Text("difference", "差異"))

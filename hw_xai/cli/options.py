@@ -171,10 +171,11 @@ def flags_of(parser: argparse.ArgumentParser) -> dict[str, str]:
 
 
 def in_flags(sentence: str, flags: Mapping[str, str]) -> str:
-    """Return a library's sentence as a command says it: `n_steps` becomes --n-steps, `occurrence=1` --occurrence 1."""
+    """Return a library's sentence as a command says it: `n_steps` --n-steps, `seed=1` --seed 1, `all=True` --all."""
 
     def told(match: re.Match) -> str:
         flag = flags.get(match["keyword"])
-        return match[0] if flag is None else flag + (f" {match['value']}" if match["value"] else "")
+        value = match["value"]
+        return match[0] if flag is None else flag if value in (None, "True") else f"{flag} {value}"
 
     return re.sub(r"`(?P<keyword>[a-z][a-z0-9_]*)(?:=(?P<value>[^`]*))?`", told, sentence)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from .arguments import as_target, check_batch_size, check_inputs
 from .lending import lent
@@ -103,8 +104,6 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def progress_bar(total: int, description: str, progress: bool):
     """Return a tqdm bar, to be used in a `with`; one that stays silent unless progress is asked for."""
-    from tqdm.auto import tqdm
-
     listener = _listener.get()
     bar = tqdm(total=total, desc=description, disable=not progress)
     return bar if listener is None else _Heard(bar, total, listener)

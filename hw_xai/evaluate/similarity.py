@@ -5,6 +5,9 @@ from typing import Literal
 
 import numpy as np
 import torch
+from skimage.feature import canny, hog
+from skimage.filters import sobel
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from ..core.arguments import check_choice, check_inputs, described
@@ -49,9 +52,6 @@ def edges(
     What an explanation must differ from. "sobel": strength of the slope of the grey value; "canny": 1 on thin edges
     (σ = 2 pixels), 0 elsewhere. Canny 1986, IEEE TPAMI 8.
     """
-    from skimage.feature import canny
-    from skimage.filters import sobel
-
     check_inputs(inputs)
     check_choice("detector", detector, ("sobel", "canny"))
     if inputs.ndim != 4:
@@ -89,8 +89,6 @@ def _is_constant(maps: Tensor) -> Tensor:
 
 
 def _structural_similarity(original: Tensor, changed: Tensor) -> Tensor:
-    from skimage.metrics import structural_similarity
-
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
     pairs = zip(_visible(original), _visible(changed), strict=True)
     return torch.tensor([structural_similarity(a, b, **options) for a, b in pairs])
@@ -98,8 +96,6 @@ def _structural_similarity(original: Tensor, changed: Tensor) -> Tensor:
 
 def _edge_histograms(maps: Tensor) -> Tensor:
     """Histograms of the directions of edges in cells of 16 pixels, or fewer: (n, H, W) -> (n, features)."""
-    from skimage.feature import hog
-
     cell = min(16, min(maps.shape[1:]) // 4)  # 3 × 3 cells make a block: four to a side give it room to move
     return torch.from_numpy(np.stack([hog(one, pixels_per_cell=(cell, cell)) for one in _visible(maps)]))
 

@@ -91,7 +91,7 @@ def inpainted(x: Tensor, hidden: Tensor) -> Tensor:
     OpenCV's inpainting with a radius of 3 pixels, on the CPU; a channel with nothing left to see gets its mean.
     Telea 2004, Journal of Graphics Tools 9.
     """
-    import cv2
+    import cv2  # late: OpenCV, for this fill only
 
     picture = x[0].double().cpu().numpy()  # (C, H, W)
     low, high = picture.min((1, 2), keepdims=True), picture.max((1, 2), keepdims=True)

@@ -3,12 +3,14 @@
 No plot stands alone: a projection comes with what it loses.
 """
 
+import importlib.util
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..core.arguments import check_choice, check_count, described
+from ..errors import how_to_add
 from .embeddings import Array, as_rows, transformed
 
 LEAST = {"pca": 2, "tsne": 3, "umap": 4}  # vectors that a method needs
@@ -96,34 +98,32 @@ def umap_settings(n: int, n_components: int, seed: int, n_neighbors: int | None)
 
 
 def _has_opentsne(n: int) -> bool:
-    import importlib.util
-
     if importlib.util.find_spec("openTSNE") is not None:
         return True
-    advice = 'scikit-learn takes about four times as long, pip install "hw-xai[fast]"'
-    warnings.warn(f"openTSNE is not installed for {n} points: {advice}", stacklevel=4)
+    message = f"openTSNE is not installed for {n} points, scikit-learn takes about four times as long"
+    warnings.warn(f"{message}: {how_to_add('fast')}", stacklevel=4)
     return False
 
 
 def _fit(library: str, method: str, vectors: np.ndarray, settings: dict) -> tuple[np.ndarray, np.ndarray | None]:
     """Return points (n, n_components), and for PCA the explained shares of the variance."""
     if method == "pca":
-        from sklearn.decomposition import PCA
+        from sklearn.decomposition import PCA  # late: seconds to load; `import hw_xai.explain` does without
 
         pca = PCA(**settings)
         return pca.fit_transform(vectors), pca.explained_variance_ratio_
     if library == "openTSNE":
-        from openTSNE import TSNE
+        from openTSNE import TSNE  # late: the extra fast
 
         return np.array(TSNE(**settings).fit(vectors), dtype=float), None
     if method == "tsne":
-        from sklearn.manifold import TSNE
+        from sklearn.manifold import TSNE  # late: seconds to load; `import hw_xai.explain` does without
 
         return TSNE(**settings).fit_transform(vectors).astype(float), None
     with warnings.catch_warnings():
         # it regrets that tensorflow is missing, which only a part that is not used here needs
         warnings.filterwarnings("ignore", message="Tensorflow not installed", category=ImportWarning)
-        from umap import UMAP
+        from umap import UMAP  # late: compiles for seconds when it loads
     return UMAP(**settings).fit_transform(vectors).astype(float), None
 
 
@@ -133,8 +133,9 @@ def trustworthiness(vectors: np.ndarray, points: np.ndarray, n_neighbors: int = 
     scikit-learn's measure, in bounded memory and blind to the order of equal vectors; n_neighbors is lowered
     for fewer than 2 · n_neighbors + 1 points. Venna & Kaski 2001.
     """
+    # late: seconds to load; `import hw_xai.explain` does without
     from sklearn.metrics import pairwise_distances_chunked
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.neighbors import NearestNeighbors  # late: seconds to load; `import hw_xai.explain` does without
 
     n = len(vectors)
     if n < 3:

@@ -117,7 +117,7 @@ def lime_surrogates(
 
     def fit(x: Tensor, target: Tensor | None, regions: Tensor, fill: Tensor | None = None) -> Surrogate:
         from lime.lime_image import LimeImageExplainer  # here: importing it draws from the global random state
-        from sklearn.metrics import pairwise_distances
+        from sklearn.metrics import pairwise_distances  # late: seconds to load; `import hw_xai.explain` does without
 
         package = LimeImageExplainer(random_state=seed)
         samples = region_subsets(n_samples, int(regions.max()) + 1, seed)  # (n_samples, K)
@@ -177,6 +177,7 @@ def superpixels(algorithm: str = "slic", **settings: float) -> Callable[[np.ndar
 
     Without settings 33 to 47 superpixels on a photo of 128²: `slic` with n_segments=50, compactness=10, sigma=1.
     """
+    # late: seconds to load; `import hw_xai.explain` does without
     from lime.wrappers.scikit_image import SegmentationAlgorithm
 
     if algorithm == "slic":
@@ -238,7 +239,7 @@ class _Tree:
     """A decision tree that answers what the package asks a linear model: its coefficients and its intercept."""
 
     def __init__(self, seed: int):
-        from sklearn.tree import DecisionTreeRegressor
+        from sklearn.tree import DecisionTreeRegressor  # late: seconds to load; `import hw_xai.explain` does without
 
         self.tree = DecisionTreeRegressor(max_leaf_nodes=16, min_samples_leaf=5, random_state=seed)
         self.predict, self.score = self.tree.predict, self.tree.score

@@ -219,8 +219,8 @@ def _lime(
     Samples, kernel and regression are those of the lime package's LimeTextExplainer with the same seed, except that
     a word that occurs twice counts as two. Ribeiro et al. 2016, arXiv 1602.04938.
     """
-    from lime.lime_text import LimeTextExplainer
-    from sklearn.metrics import pairwise_distances
+    from lime.lime_text import LimeTextExplainer  # late: seconds to load, for LIME only
+    from sklearn.metrics import pairwise_distances  # late: seconds to load, for LIME only
 
     check_count("n_samples", n_samples, least=2)
     words, features = encoded.words, _features(encoded, score)

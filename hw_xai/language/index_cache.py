@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..files import atomic
@@ -42,9 +44,6 @@ def place(bert: Bert, encoded: Sequence[Encoded]) -> Path:
 
 def read(file: Path) -> dict[str, Tensor] | None:
     """Return what was kept, or None."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         vectors = load_file(file)
         os.utime(file)
@@ -55,9 +54,6 @@ def read(file: Path) -> dict[str, Tensor] | None:
 
 def keep(file: Path, vectors: Mapping[str, Tensor]) -> None:
     """Write the file, and remove the least recently used beyond MOST bytes; a full or forbidden disk is no mistake."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     try:
         with atomic(file) as temporary:
             save_file({name: values.contiguous() for name, values in vectors.items()}, temporary)

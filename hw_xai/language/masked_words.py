@@ -17,13 +17,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
+from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from ..core.randomness import random_states_preserved
 from ..errors import UserError
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import POSITIONS, MaskedWordsRecipe
-from ..training.run import decay_groups, seed_of
+from ..training.run import Run, decay_groups, descend, seed_of
 from .bert import load_bert
+from .corpus import (
+    APPLE_SENTENCES,
+    pieces,
+    pronoun_sentences,
+    protected_runs,
+    reading_passages,
+    search_corpus,
+    sense_sets,
+    simplified,
+)
 from .saving import save
 from .text import KINDS, Sentence, build_wordpiece, read_corpora, without_runs
 from .warm_start import cut_model, e5_file, read_e5, vectors_for
@@ -240,16 +251,12 @@ def prepared(
 
 def measuring_runs() -> set[tuple[str, ...]]:
     """Return runs of words and characters that no sentence of training may hold: our own sentences that measure."""
-    from .corpus import protected_runs, simplified
-
     runs = protected_runs()
     return runs | {tuple(map(simplified, run)) for run in runs}
 
 
 def own_words() -> set[str]:
     """Return the English words and Chinese characters of the kit's own sentences: each is a piece of the vocabulary."""
-    from .corpus import APPLE_SENTENCES, pieces, pronoun_sentences, reading_passages, search_corpus, sense_sets
-
     texts = [*APPLE_SENTENCES, *(s.text for own in sense_sets().values() for s in own)]
     texts += [s.text for s in (*pronoun_sentences(), *search_corpus())]
     texts += [text for e in reading_passages() for text in (e.passage, e.question)]
@@ -258,8 +265,6 @@ def own_words() -> set[str]:
 
 def start_of(recipe: MaskedWordsRecipe, out: Path, sentences: Sequence[Sentence]) -> tuple[nn.Module, Any]:
     """Return the model before its first step, and its tokenizer, which is built once and kept in `out`."""
-    from transformers import BertConfig, BertForMaskedLM, BertTokenizer
-
     if recipe.start not in ("e5", "nothing"):
         start = load_bert(recipe.start)
         if type(start.model).__name__ != "BertForMaskedLM":
@@ -302,32 +307,31 @@ def fit(
     """Train in place; go on from what an earlier run of the same recipe left in `out`, be it of fewer steps."""
     optimizer = _optimizer(model, recipe)
     peaks = [group["lr"] for group in optimizer.param_groups]
-    first = _resume(out, recipe, model, optimizer)
+    parts = {"model": model, "optimizer": optimizer}
+    level, last = (Run(out / f"{name}.pt", asdict(recipe), parts) for name in ("level", "last"))
+    first = _resume(level, last, recipe)
     losses: list[float] = []
-    with random_states_preserved(), tqdm(total=recipe.steps, initial=first, disable=not progress) as bar:
-        for step in range(first, recipe.steps):
-            model.train()
-            torch.manual_seed(seed_of(recipe.seed, step, 3))
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * recipe.rate(step)
-            batch = batches(step)
-            if not len(batch["answers"]):
-                continue
+
+    def one_step(step: int) -> None:
+        model.train()
+        torch.manual_seed(seed_of(recipe.seed, step, 3))
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * recipe.rate(step)
+        batch = batches(step)
+        if len(batch["answers"]):
             loss = cross_entropy(scores_of(model, batch), batch["answers"])
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            bar.update()
+            descend(optimizer, loss, model.parameters(), clip=1.0)
             losses.append(loss.item())
-            done = step + 1
-            if done % CHECKPOINT_EVERY == 0 or done in (recipe.level_until, recipe.steps):
-                _keep(out, recipe, done, model, optimizer)
-            if done % REPORT_EVERY == 0 or done == recipe.steps:
-                right = held_out_report(model, tokenizer, aside)
-                shares = ", ".join(f"{language} {share:.3f}" for language, share in right.items())
-                bar.write(f"step {done}: loss {sum(losses) / len(losses):.3f}; one masked token right: {shares}")
-                losses.clear()
+        done = step + 1
+        if progress and losses and (done % REPORT_EVERY == 0 or done == recipe.steps):
+            right = held_out_report(model, tokenizer, aside)
+            shares = ", ".join(f"{language} {share:.3f}" for language, share in right.items())
+            tqdm.write(f"step {done}: loss {sum(losses) / len(losses):.3f}; one masked token right: {shares}")
+            losses.clear()
+
+    for run, until in ((level, recipe.level_until), (last, recipe.steps)):
+        run.go(one_step, first, until, every=[CHECKPOINT_EVERY], progress=progress and first < until)
+        first = max(first, until)
     model.eval()
 
 
@@ -340,29 +344,23 @@ def _optimizer(model: nn.Module, recipe: MaskedWordsRecipe) -> torch.optim.Optim
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
 
 
-def _keep(out: Path, recipe: MaskedWordsRecipe, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    state = {"recipe": asdict(recipe), "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    write_checkpoint(out / ("level.pt" if step <= recipe.level_until else "last.pt"), state)
-
-
-def _resume(out: Path, recipe: MaskedWordsRecipe, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _resume(level: Run, last: Run, recipe: MaskedWordsRecipe) -> int:
     """Restore the farthest that an earlier run came which is on the way of this recipe; return the step to go on at."""
-    for place in (out / "last.pt", out / "level.pt"):
-        saved = read_checkpoint(place)
+    for run in (last, level):
+        saved = read_checkpoint(run.checkpoint)
         if saved is None:
             continue
-        was, now = dict(saved["recipe"]), asdict(recipe)
-        ends = (was["steps"], was["decay"])
-        if place.name == "last.pt" and ends != (recipe.steps, recipe.decay):
+        was = dict(saved["recipe"])
+        if run is last and (was["steps"], was["decay"]) != (recipe.steps, recipe.decay):
             continue  # its rate fell elsewhere
-        if place.name == "level.pt":
+        if run is level:
             was |= {"steps": recipe.steps, "decay": recipe.decay}
             if saved["step"] > recipe.level_until:
                 raise UserError(
-                    f"{place} is at step {saved['step']}: give `steps` of at least {saved['step'] + recipe.decay}"
+                    f"{run.checkpoint} is at step {saved['step']}: "
+                    f"give `steps` of at least {saved['step'] + recipe.decay}"
                 )
-        check_same_recipe(place, was, now)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
+        check_same_recipe(run.checkpoint, was, run.recipe)
+        run.restore(saved)
         return saved["step"]
     return 0

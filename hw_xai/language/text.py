@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from tokenizers import normalizers, pre_tokenizers
+from transformers import BertTokenizer
+
 from ..errors import UserError
 from .corpus import ReadingExample, pieces
 
@@ -176,9 +179,6 @@ def build_wordpiece(sentences: Sequence[Sentence], size: int, max_length: int, k
     rest goes to English words and parts of words (Schuster & Nakajima 2012). What is in `keep` is a piece in any case.
     Raises UserError when `size` leaves no room for words.
     """
-    from tokenizers import normalizers, pre_tokenizers
-    from transformers import BertTokenizer
-
     cleaned = normalizers.BertNormalizer(lowercase=True)
     seen: Counter[str] = Counter()
     for sentence in sentences:

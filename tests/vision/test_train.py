@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from torch.utils.data import Dataset
 
 from hw_xai.errors import UserError
 from hw_xai.training.recipe import Recipe
+from hw_xai.training.run import warmup_cosine
 from hw_xai.vision.networks import load
-from hw_xai.vision.train import _Batches, _optimizer, confusion, train
+from hw_xai.vision.train import _Batches, confusion, train
 
 TINY = Recipe(epochs=2, batch_size=8, train_size=32, eval_size=32, warmup=0.2)
 
@@ -25,13 +27,16 @@ TINY = Recipe(epochs=2, batch_size=8, train_size=32, eval_size=32, warmup=0.2)
 class Colours(Dataset):
     """Pictures of one colour a class: enough to see that training learns."""
 
-    def __init__(self, n_images: int):
-        self.n_images = n_images
+    def __init__(self, n_images: int, stops_at: int | None = None):
+        self.n_images, self.asked, self.stops_at = n_images, 0, stops_at
 
     def __len__(self) -> int:
         return self.n_images
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        self.asked += 1
+        if self.asked == self.stops_at:
+            raise KeyboardInterrupt
         target = index % 11
         return Image.new("RGB", (32, 32), (23 * target, 255 - 23 * target, index % 255)), target
 
@@ -85,6 +90,14 @@ def test_resume_after_kill_9_gives_the_same_weights(uninterrupted, tmp_path):
     assert not list(tmp_path.glob(".*.safetensors"))
 
 
+def test_an_interrupted_run_resumes_to_the_same_weights(uninterrupted, tmp_path):
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on from the last checkpoint in"):
+        train(TINY, Colours(48, stops_at=40), Colours(22), tmp_path, checkpoint_every=2, progress=False)
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 2
+    train(TINY, Colours(48), Colours(22), tmp_path, progress=False)
+    assert_same_run(uninterrupted, tmp_path)
+
+
 def test_worker_processes_change_nothing(uninterrupted, tmp_path):
     train(TINY, Colours(48), Colours(22), tmp_path, workers=1, progress=False)
     assert_same_run(uninterrupted, tmp_path)
@@ -106,9 +119,6 @@ def test_a_finished_run_only_reports(uninterrupted):
 def test_the_files_of_a_run(uninterrupted):
     rows = list(csv.DictReader((uninterrupted / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    for name in ("curves.png", "confusion.png"):
-        with Image.open(uninterrupted / name) as picture:
-            assert min(picture.size) > 300
     assert load(uninterrupted / "best.safetensors")(torch.rand(1, 3, 32, 32)).shape == (1, 11)
 
 
@@ -155,7 +165,7 @@ def test_batches_cover_every_image_once_an_epoch():
 
 
 def test_the_learning_rate_warms_up_then_falls_to_zero():
-    _, rate = _optimizer(torch.nn.Linear(2, 2), Recipe(lr=1.0, warmup=0.1), n_steps=100)
+    rate = partial(warmup_cosine, 1.0, n_steps=100, warmup=0.1)
     assert rate(0) == pytest.approx(0.1)
     assert rate(9) == rate(10) == 1.0
     assert rate(55) == pytest.approx(0.5)

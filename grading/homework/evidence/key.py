@@ -9,6 +9,8 @@ from functools import cache
 
 import torch
 
+from hw_xai.core.batches import progress_bar
+
 from ..questions import load_questions
 from . import Evidence, attention, embeddings, filters, gradients, perturbation
 from .shipped import Shipped
@@ -45,8 +47,6 @@ def decided(name: str, evidence: Evidence) -> frozenset[str]:
 
 def key_of(shipped: Shipped, names: Iterable[str] | None = None, progress: bool = False) -> dict[str, frozenset]:
     """Compute the key for some seed and precision, of all questions or the named."""
-    from hw_xai.core.batches import progress_bar
-
     names = list(MEASURES if names is None else names)
     key = {}
     with progress_bar(len(names), "questions", progress) as bar:

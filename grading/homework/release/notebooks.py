@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from PIL import Image
 
 from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
@@ -58,7 +59,7 @@ def masters(names: Sequence[str] = ()) -> list[Path]:
 
 def release(master: Path, options: Options) -> NotebookNode:
     """Return the notebook made from one master."""
-    import jupytext
+    import jupytext  # late: an extra, needed to release only
 
     cells = [first_cell(options)]
     asked: list[Question] = []
@@ -130,7 +131,7 @@ def drift(paths: Sequence[Path], options: Options, folder: Path) -> list[str]:
 
 def execute(notebook: NotebookNode, folder: Path, seconds: int = 600) -> NotebookNode:
     """Run a notebook in place, in a folder, and return it with its outputs."""
-    from nbclient import NotebookClient
+    from nbclient import NotebookClient  # late: Jupyter, needed for the solved notebooks only
 
     NotebookClient(notebook, timeout=seconds, resources={"metadata": {"path": str(folder)}}).execute()
     for cell in notebook.cells:
@@ -140,8 +141,6 @@ def execute(notebook: NotebookNode, folder: Path, seconds: int = 600) -> Noteboo
 
 def keep_pictures(notebook: NotebookNode, width: int = 720) -> list[Path]:
     """Write what the cells marked picture="…" of an executed notebook drew, as the pictures that students compare."""
-    from PIL import Image
-
     written = []
     for cell in notebook.cells:
         if "picture" not in cell.metadata:

@@ -16,8 +16,8 @@ CODE_OR_FORMULA = re.compile(r"```.*?```|`[^`\n]*`|\$\$(?P<block>.+?)\$\$|\$(?P<
 
 def html_of(notebook: NotebookNode, title: str) -> str:
     """Return a notebook as one page without references to anything outside it."""
-    from jinja2 import DictLoader
-    from nbconvert import HTMLExporter
+    from jinja2 import DictLoader  # late: Jupyter brings it, for the pages for teaching only
+    from nbconvert import HTMLExporter  # late: Jupyter, needed for the pages for teaching only
 
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
@@ -29,7 +29,7 @@ def html_of(notebook: NotebookNode, title: str) -> str:
 
 def with_mathml(markdown: str) -> str:
     """Replace the formulas of a text, $…$ and $$…$$, but not what looks like one within code."""
-    from latex2mathml.converter import convert
+    from latex2mathml.converter import convert  # late: an extra, needed for the pages for teaching only
 
     def drawn(match: re.Match) -> str:
         if block := match["block"]:

@@ -70,7 +70,7 @@ def send(connection: socket.socket, message: bytes) -> None:
 
 def main(descriptor: int) -> None:
     """Load the libraries, then fork a monitor for each request until the supervisor closes the connection."""
-    import torch
+    import torch  # late: only the template needs it
 
     connection = socket.socket(fileno=descriptor)
     settings, (program,) = from_frame(receive(connection))
@@ -103,7 +103,7 @@ def load() -> None:
 
     torch's compiler, which comes with it, wants a folder to write into that a student must not have.
     """
-    import torch
+    import torch  # late: only the template needs it
 
     for name in PRELOADED.split():
         with suppress(ImportError):  # Pillow, for one, may be missing
@@ -117,7 +117,7 @@ def load() -> None:
 
 def _first_times() -> None:
     """Do what takes long the first time; not the gradients of layers, which would start a thread."""
-    import torch
+    import torch  # late: only the template needs it
 
     layers = torch.nn.Conv2d(1, 2, 3), torch.nn.Softplus(), torch.nn.Flatten(), torch.nn.Linear(72, 2)
     torch.nn.Sequential(*layers)(torch.zeros(1, 1, 8, 8))

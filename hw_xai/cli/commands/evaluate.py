@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from ...errors import UserError
 from ...evaluate.scores import SCORES
+from ...studies.choices import names_or_all
 from ...studies.evaluation.evaluator import EvaluationPlan, Evaluator
 from ...studies.evaluation.jobs import evaluate_all
-from ...studies.evaluation.methods import chosen, method_names
+from ...studies.evaluation.methods import method_names
 from ...studies.evaluation.report import EvaluationReport
 from ..options import add, add_model, model_of
 
@@ -42,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    methods = chosen("`method`", options.method, method_names(options.data == "synthetic"))
-    scores = chosen("`scores`", options.scores, list(SCORES))
+    methods = tuple(names_or_all(options.method, method_names(options.data == "synthetic")))
+    scores = tuple(names_or_all(options.scores, list(SCORES), option="scores"))
     out = Path(options.out)
     twin = options.twin or TWINS.get(options.model)
     asked = {name: getattr(options, name) for name in ("model", "data", "lcam", "size", "seed")}

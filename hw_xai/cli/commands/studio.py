@@ -5,7 +5,7 @@ import importlib.util
 import sys
 import webbrowser
 
-from ...errors import UserError
+from ...errors import UserError, how_to_add
 from ..options import add, model_of, port
 
 
@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     if any(importlib.util.find_spec(library) is None for library in ("starlette", "uvicorn")):
-        raise UserError("the studio needs an extra: pip install 'hw-xai[studio]'")
-    from ...studio.guard import is_loopback
-    from ...studio.models import Models
-    from ...studio.server import Server, Studio
+        raise UserError(f"the studio needs an extra: {how_to_add('studio')}")
+    from ...studio.guard import is_loopback  # late: the extra studio
+    from ...studio.models import Models  # late: the extra studio
+    from ...studio.server import Server, Studio  # late: the extra studio
 
     names = options.model or ["foodnet-photos"]
     asked = {name: value for name, value in model_of(options).items() if name != "device"}

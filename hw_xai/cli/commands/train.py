@@ -9,11 +9,11 @@ import sys
 import torch
 from accelerate import PartialState
 
+from ...studies.training import train_and_draw
 from ...training.recipe import Recipe
 from ...vision.dishes.synthetic import SyntheticFood11
 from ...vision.folders import TrainingData, open_training_data
 from ...vision.food11.layout import CLASSES
-from ...vision.train import train
 from ..options import add, add_recipe, recipe_of
 
 _HELP = {
@@ -50,9 +50,9 @@ def run(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = recipe_of(options, Recipe)
-    data = _data(options)
-    settings = {"workers": options.workers, "tensorboard": options.tensorboard, "classes": data.classes}
-    report = train(recipe, data.training, data.validation, options.out, **settings)
+    report = train_and_draw(
+        recipe, _data(options), options.out, workers=options.workers, tensorboard=options.tensorboard
+    )
     if not PartialState().is_main_process:
         return
     width = max(map(len, report["per_class"]))

@@ -181,7 +181,7 @@ def write_attention_figures(
 
 def save_figure(figure: Figure, stem: Path, text: str = "") -> list[Path]:
     """Write stem.png and stem.svg, and return them; characters of `text` that no font has are told, and are boxes."""
-    import matplotlib
+    import matplotlib  # late: `import hw_xai.show` does without matplotlib
 
     if boxes := missing(text):
         print(f"note: no font here has {', '.join(boxes)}: the pictures show boxes instead", file=sys.stderr)
@@ -202,6 +202,6 @@ def _seen(attention: np.ndarray, causal: bool) -> np.ndarray:
 
 
 def _fire() -> Colormap:
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import ListedColormap  # late: `import hw_xai.show` does without matplotlib
 
     return ListedColormap(over(table(False), NIGHT) / 255).with_extremes(bad=LINE)

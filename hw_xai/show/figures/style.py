@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def drawn(*args, **kwargs) -> Figure:
-        import matplotlib
+        import matplotlib  # late: `import hw_xai.show` does without matplotlib
 
         with matplotlib.rc_context():
             matplotlib.rcdefaults()  # a figure looks the same whatever the notebook has set
@@ -42,26 +43,28 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 def missing(text: str) -> list[str]:
     """Return the characters of `text` that no font of our figures has."""
-    from matplotlib import font_manager
-
+    font_manager = _font_manager()
     files = [font_manager.findfont(family, fallback_to_default=False) for family in _style()["font.family"]]
     known = set().union(*(_points(file) for file in dict.fromkeys(files)))
     return [c for c in dict.fromkeys(text) if c.isprintable() and not c.isspace() and ord(c) not in known]
 
 
+def _font_manager() -> ModuleType:
+    from matplotlib import font_manager  # late: `import hw_xai.show` does without matplotlib
+
+    return font_manager
+
+
 @cache
 def _points(file: str) -> frozenset[int]:
     """Return the code points that a font file has."""
-    from matplotlib import font_manager
-
-    return frozenset(font_manager.get_font(file).get_charmap())
+    return frozenset(_font_manager().get_font(file).get_charmap())
 
 
 @cache
 def _style() -> dict:
-    from matplotlib import font_manager
-
     # matplotlib keeps a list of fonts that never learns of new ones: what ships with us is added at each start
+    font_manager = _font_manager()
     font_manager.fontManager.addfont(OUR_FONT)
     installed = set(font_manager.fontManager.get_font_names())
     return {
@@ -83,7 +86,7 @@ def _style() -> dict:
 
 @cache
 def _figure_type() -> type[Figure]:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # late: `import hw_xai.show` does without matplotlib
 
     class Sheet(Figure):
         """A figure that a notebook draws although pyplot, which would teach it to, was never imported."""
@@ -138,12 +141,11 @@ def trace(ax: Axes, mask: np.ndarray | None) -> None:
 
 def colour_bar(ax: Axes, signed: bool, ends: tuple[float, float] | None, upright: bool = False) -> None:
     """Fill `ax` with the colours from low to high. Without `ends` every map has a scale of its own: no numbers then."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib import cm, colors  # late: `import hw_xai.show` does without matplotlib
 
     low, high = ends if ends and ends[0] < ends[1] else (-1, 1)
     colours = over(table(signed), PAPER if signed else NIGHT) / 255
-    scale = ScalarMappable(Normalize(low, high), ListedColormap(colours))
+    scale = cm.ScalarMappable(colors.Normalize(low, high), colors.ListedColormap(colours))
     bar = ax.figure.colorbar(scale, cax=ax, orientation="vertical" if upright else "horizontal")
     bar.outline.set_edgecolor(LINE)
     ax.tick_params(length=0, labelsize=8)

@@ -56,6 +56,7 @@ def outline(mask: ArrayLike) -> list[np.ndarray]:
 
     The steps between pixels are smoothed by up to 0.6 of a pixel.
     """
+    # late: `import hw_xai.show` does without scikit-image
     from skimage.measure import approximate_polygon, find_contours
 
     padded = np.pad(np.asarray(mask, dtype=float), 1)  # so that a mask touching the border is closed along it

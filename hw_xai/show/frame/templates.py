@@ -10,7 +10,7 @@ PAGES = FRAME.parent / "pages"
 @cache
 def load_template(name: str, folder: Path | None = None):
     """Return one of our templates, or one of another folder that builds on ours."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # late: `import hw_xai.show` does without jinja2
 
     ours = [FRAME, *sorted(page for page in PAGES.iterdir() if page.is_dir())]
     return Environment(

@@ -2,7 +2,6 @@
 
 import inspect
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from ...core.protocols import Explainer, Model
 from ...core.randomness import generator
-from ...errors import UserError, nearest
 from ...evaluate.similarity import edges
 from ...explain import METHODS
 from ...training.run import seed_of
@@ -65,19 +63,6 @@ def title_of(name: str) -> str:
 
 def is_signed(name: str) -> bool:
     return (METHODS.get(name) or BASELINES[name]).signed
-
-
-def chosen(option: str, names: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in "a,b,c", or all that are known for "all"; UserError for one that is not."""
-    if names.strip().lower() == "all":
-        return tuple(known)
-    wished = dict.fromkeys(name.strip().lower().replace("-", "_") for name in names.split(",") if name.strip())
-    for name in wished:
-        if name not in known:
-            raise UserError(f'{option} has no "{name}".{nearest(name, known)} There are: {", ".join(known)}')
-    if not wished:
-        raise UserError(f"{option} needs at least one name, or all. There are: {', '.join(known)}")
-    return tuple(wished)
 
 
 def options_of(name: str, seed: int) -> dict[str, object]:

@@ -19,7 +19,7 @@ _LABELLED = ("training", "validation")  # the splits that are of no use without 
 
 
 @dataclass(frozen=True)
-class Report:
+class FolderReport:
     """What was found. Each finding makes `ok` False, except `converted`: photos that read_photo turns into RGB."""
 
     root: Path
@@ -83,7 +83,7 @@ def _class_name(target: int) -> str:
     return "unknown" if target == UNKNOWN else f"{target:2d} {CLASSES[target]}"
 
 
-def check(root: str | Path, progress: bool = True) -> Report:
+def check(root: str | Path, progress: bool = True) -> FolderReport:
     """Read every photo of a food-11 folder, or of a folder of loose photos, and report what is wrong with them."""
     root = Path(root).expanduser()
     splits = {split: labelled_photos(split, folder) for split, folder in split_folders(root).items()}
@@ -110,7 +110,7 @@ def check(root: str | Path, progress: bool = True) -> Report:
                 converted.append((sample[2], mode))
 
     counts = {split: Counter(target for _, target in photos) for split, photos in splits.items()}
-    return Report(
+    return FolderReport(
         root,
         counts,
         unreadable,

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...errors import UserError
+from ...errors import UserError, how_to_add
 
 # Entering and leaving warnings.catch_warnings is not thread-safe, and loaders read from several threads.
 _one_at_a_time = threading.RLock()
@@ -43,7 +43,7 @@ def decode_photo(path: Path) -> tuple[Image.Image, str]:
         raise UserError(f'"{path}" must be a photo, but there is no such file: check the path')
     iphones = path.suffix.lower() in (".heic", ".heif")
     if iphones and not _reads_heif():
-        raise UserError(f"\"{path}\" is in the format of iPhones: pip install 'hw-xai[heic]', or convert it to JPEG")
+        raise _needs_heif(path)
     try:
         with path.open("rb") as file:
             return _decoded(file, str(path), None)
@@ -58,9 +58,7 @@ def read_photo_bytes(content: bytes, name: str, most_pixels: int) -> Image.Image
     """
     with quiet_pillow():
         if content[4:8] == b"ftyp" and content[8:12] in _IPHONES and not _reads_heif():
-            raise UserError(
-                f"\"{name}\" is in the format of iPhones: pip install 'hw-xai[heic]', or convert it to JPEG"
-            )
+            raise _needs_heif(name)
         return _decoded(io.BytesIO(content), name, most_pixels)[0]
 
 
@@ -87,6 +85,10 @@ def _decoded(file: IO[bytes], name: str, most_pixels: int | None) -> tuple[Image
 
 class _TooLarge(Exception):
     """More pixels than the caller takes."""
+
+
+def _needs_heif(name: object) -> UserError:
+    return UserError(f'"{name}" is in the format of iPhones: convert it to JPEG, or {how_to_add("heic")}')
 
 
 @cache

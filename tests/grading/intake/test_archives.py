@@ -51,7 +51,7 @@ def download(request, tmp_path):
             files = {f"export/{name}": content for name, content in files.items()}
         (tmp_path / "hw9.zip").write_bytes(zipped(files))
         if request.param == "wrapped":
-            with pytest.raises(UserError, match="say --layout .* --as ID"):
+            with pytest.raises(UserError, match="say `layout=.*`whose=ID"):
                 find_submissions(tmp_path / "hw9.zip")
         return tmp_path / "hw9.zip"
 

@@ -115,7 +115,7 @@ def test_of_lone_work_no_name_within_decides_whose_it_is(lone, names, tmp_path):
             (place / "b66" / name if lone == "folder" else place / name).write_bytes(content)
     if lone == "named for nobody":
         place = tmp_path  # all lies in "work"
-        with pytest.raises(UserError, match="say --layout .* if it is a class's, --as ID if it is one student's"):
+        with pytest.raises(UserError, match="say `layout=.*` if it is a class's, `whose=ID` if it is one student's"):
             find_submissions(place, CLASS)
     for whose in ("b66", "") if lone != "named for nobody" else ("b66",):
         intake = find_submissions(place, CLASS, whose=whose)
@@ -127,7 +127,7 @@ def test_of_lone_work_no_name_within_decides_whose_it_is(lone, names, tmp_path):
 def test_lone_work_is_that_of_whom_the_assistant_names(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "bob_222_333_5_embeddings.ipynb").write_bytes(notebook(F))
-    with pytest.raises(UserError, match='--as must be a student on the roster, got "b100". Did you mean "b10"'):
+    with pytest.raises(UserError, match='`whose` must be a student on the roster, got "b100". Did you mean "b10"'):
         find_submissions(tmp_path / "d", CLASS, whose="b100")
     assert [one.student for one in find_submissions(tmp_path / "d", whose="b77").submissions] == ["b77"]
 

@@ -152,7 +152,9 @@ def test_a_notebook_hands_in_by_a_call(tmp_path, capsys):
 
     notebook(tmp_path / "2_gradients.ipynb", STUB)
     submit()
-    assert "not finished" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "not finished" in said
+    assert "`unfinished=True` hands it in" in said
     submit(unfinished=True)
     assert zipfile.is_zipfile("submission.zip")
 

@@ -594,7 +594,7 @@ def test_a_machine_that_cannot_contain_is_refused(monkeypatch):
 
     for way in ("Bubblewrap", "BubblewrapAsUser", "Process"):
         monkeypatch.setattr(getattr(tiers, way), "__init__", refuse)
-    with pytest.raises(UserError, match="--i-trust-these-submissions"):
+    with pytest.raises(UserError, match="`i_trust_these_submissions`"):
         Sandbox()
 
 

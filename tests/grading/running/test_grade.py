@@ -226,13 +226,13 @@ def test_late_policies_read(text, policy):
 
 @pytest.mark.parametrize("text", ["10", "10%", "-1%/day", "120%/day", "10%/day,max 200%", "10%/week", "nan%/day"])
 def test_other_late_policies_are_refused(text):
-    with pytest.raises(UserError, match="--late-policy must read"):
+    with pytest.raises(UserError, match="`late_policy` must read"):
         late_policy(text)
 
 
 @pytest.mark.parametrize("text", ["soon", "2026-12-41", "2026-12-01T23:59"])
 def test_a_due_date_has_a_zone(text):
-    with pytest.raises(UserError, match="--due must be"):
+    with pytest.raises(UserError, match="`due` must be"):
         due_date(text)
 
 

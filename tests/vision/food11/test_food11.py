@@ -351,5 +351,5 @@ def test_a_photo_of_an_iphone_is_read_or_the_extra_is_named(tmp_path, monkeypatc
     assert find_photos([tmp_path]) == [tmp_path / "phone.HEIC"]
     assert read_photo(tmp_path / "phone.HEIC").size == (40, 30)
     monkeypatch.setattr(reading, "_reads_heif", lambda: False)
-    with pytest.raises(UserError, match=r"pip install 'hw-xai\[heic\]'"):
+    with pytest.raises(UserError, match="uv sync --extra heic"):
         read_photo(tmp_path / "phone.HEIC")
