@@ -1,4 +1,4 @@
-/* From numbers to colours, as hw_xai.show.frame.normalize and colours do it: tests/studio compare the two. */
+/* From numbers to colours, as hw_xai.show.frame.normalize and colours do it. */
 
 let tables = null;
 export function setTables(given) {
