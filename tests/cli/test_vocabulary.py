@@ -26,8 +26,8 @@ OTHERS = {
     "--gpu",
     "--dir",
 }
-# a projection's method is one of three, an explanation's any of the catalog; several sections have several rosters
-OF_TWO_KINDS = {"--method", "--roster"}
+# a projection's method is one of three; a class may have several rosters, a studio several models
+OF_TWO_KINDS = {"--method", "--model", "--roster"}
 RECIPES = {
     ("hw-xai", "train"): recipes.Recipe,
     ("hw-xai", "train-broad"): recipes.BroadRecipe,
