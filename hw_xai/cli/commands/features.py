@@ -184,8 +184,7 @@ def _search(study: Study) -> None:
 
     def example(index: int, value: float, place: list[int]) -> Example:
         path = photos.read[index]
-        shares = [(at + 0.5) / side for at, side in zip(place, maps, strict=True)]
-        spot = (shares[0], shares[1]) if len(shares) == 2 else None
+        spot = ((place[0] + 0.5) / maps[0], (place[1] + 0.5) / maps[1]) if len(maps) == 2 else None
         return Example(_thumbnail(path), f"{path.name}: {value:.2f}", spot)
 
     for row, channel in enumerate(study.channels):
