@@ -24,10 +24,13 @@ from hw_xai.vision.train import _Batches, confusion, train
 TINY = Recipe(epochs=2, batch_size=8, train_size=32, eval_size=32, warmup=0.2)
 
 
-@pytest.fixture(autouse=True)
-def _threads_of_a_process_of_its_own() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _threads_of_a_process_of_its_own():
     """What is compared here runs in this process and in others, whose sums go by PyTorch's own number of threads."""
+    before = torch.get_num_threads()
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
 
 
 class Colours(Dataset):
