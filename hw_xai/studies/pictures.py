@@ -34,6 +34,8 @@ from ..vision.food11.layout import CLASSES, UNKNOWN, target_of
 from .choices import names_or_all, written
 
 SHOWN_SIDE = 384  # the page shows photos no larger than this
+# what a method raises that cannot explain a model, and what breaks inside somebody's network
+CANNOT = (ValueError, RuntimeError, TypeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def explain_picture(
         tiles.append(tile)
         if attribution is not None:
             maps[name] = attribution
-    shown = _shown(picture.image)
+    shown = np.asarray(at_most(picture.image, SHOWN_SIDE))
     item = Item(
         name=picture.name,
         image=shown,
@@ -148,7 +150,7 @@ def _tile(
         with counter as rows, warnings.catch_warnings(record=True) as noted:
             warnings.filterwarnings("always", "`n_samples`")
             attribution, facts, quality = run_method(name, loaded.model, inputs, target, used)
-    except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+    except CANNOT as error:
         return Tile(name, method.title, None, method.signed, error=told(error)), None
     seconds = time.perf_counter() - start
     attribution = attribution[0].detach().float().cpu()
@@ -248,10 +250,11 @@ def write_explained(folder: Path, explained: Explained) -> None:
             save_picture(overlay(explained.item.image, stretched, tile.signed), folder / name / f"{tile.method}.png")
 
 
-def _shown(image: Image.Image) -> np.ndarray:
+def at_most(image: Image.Image, side: int) -> Image.Image:
+    """Return a copy of a picture whose longer side is at most so many pixels."""
     image = image.copy()
-    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    return np.asarray(image)
+    image.thumbnail((side, side))
+    return image
 
 
 def _resized_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -1,12 +1,13 @@
 """What a page must know before it asks: the networks, the methods with their controls, the colours, the limits."""
 
-import io
 from typing import Any
 
 from PIL import Image
 
 from ..language.attribution import METHODS as TOKEN_METHODS
 from ..show.frame.colours import NIGHT, PAPER, table
+from ..show.frame.images import encoded
+from ..studies.pictures import at_most
 from ..studies.tokens import TITLES
 from .controls import controls_of
 from .explaining import LOCAL
@@ -44,8 +45,4 @@ def about(models: Models) -> dict[str, Any]:
 
 def thumbnail(image: Image.Image, side: int = SHOWN_SIDE) -> bytes:
     """Return a picture as a page shows it, its longer side at most `side` pixels, as WebP."""
-    small = image.copy()
-    small.thumbnail((side, side))
-    stream = io.BytesIO()
-    small.save(stream, "WEBP", quality=88)
-    return stream.getvalue()
+    return encoded(at_most(image, side), "WEBP", quality=88)

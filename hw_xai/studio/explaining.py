@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..explain.catalog import METHODS
-from ..studies.pictures import run_method, told, trained_lcam
+from ..studies.pictures import CANNOT, run_method, told, trained_lcam
 from .controls import controls_of, read_options
 from .jobs import Job
 from .kept import Kept
@@ -87,7 +87,7 @@ def explain(job: Job, scene: Scene, methods: Sequence[Asked], maps: Maps) -> Non
             for found, done in estimates(job, scene, asked, maps):
                 cost = {"seconds": round(found.seconds, 3), "quality": dict(found.quality)}
                 job.tell(event="map", method=asked.name, final=done, **cost, **as_json(found.heatmap, found.signed))
-        except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+        except CANNOT as error:
             job.tell(event="failed", method=asked.name, sentence=told(error))
     job.tell(event="end", target=scene.target)
 
@@ -98,12 +98,17 @@ def estimates(job: Job, scene: Scene, asked: Asked, maps: Maps) -> Iterator[tupl
     if known is not None:
         yield known, True
         return
-    n_samples = next((c.default for c in controls_of(METHODS[asked.name]) if c.name == "n_samples"), None)
-    n_samples = asked.options.get("n_samples", n_samples)
+    n_samples = samples_of(asked)
     if n_samples is not None and n_samples >= 4 * FIRST:
         first = Asked(asked.name, {**asked.options, "n_samples": FIRST})
         yield map_of(job, scene, first, maps), False
     yield map_of(job, scene, asked, maps), True
+
+
+def samples_of(asked: Asked) -> int | None:
+    """Return how many samples a method draws; None for one that draws none."""
+    default = next((c.default for c in controls_of(METHODS[asked.name]) if c.name == "n_samples"), None)
+    return asked.options.get("n_samples", default)
 
 
 def map_of(job: Job, scene: Scene, asked: Asked, maps: Maps) -> Map:

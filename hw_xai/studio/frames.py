@@ -1,6 +1,5 @@
 """How a method comes about, frame by frame; the last frame is the method's own map."""
 
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from ..explain.gradients import as_baselines, path_rule, value_range
 from ..explain.perturbation import mean_over_windows, window_covers, windows_at
 from ..explain.surrogate import as_regions, region_means, region_subsets
 from ..show import overlay
-from .controls import controls_of
-from .explaining import ROWS, Asked, Maps, as_json, map_of
+from ..show.frame.images import encoded
+from ..studies.pictures import at_most
+from .explaining import ROWS, Asked, Maps, as_json, map_of, samples_of
 from .jobs import Job
 from .keeping import shown, stretched
-from .predicting import png_uri
+from .predicting import pixels_of, png_uri
 from .scene import Scene
 
 MOST = 30  # frames of a path, a walk
@@ -44,14 +44,18 @@ class Frame:
 
 def has_frames(name: str) -> bool:
     """Whether a method comes about in steps that can be shown."""
-    return name in WALKS or any(control.name == "n_samples" for control in controls_of(METHODS[name]))
+    return name in WALKS or samples_of(Asked(name, {})) is not None
 
 
 def frames(job: Job, scene: Scene, asked: Asked, maps: Maps) -> Iterator[Frame]:
     """Yield the frames of a method for a scene; UserError for one that comes about in one step."""
-    if not has_frames(asked.name):
+    n_samples = samples_of(asked)
+    if asked.name in WALKS:
+        yield from WALKS[asked.name](job, scene, asked)
+    elif n_samples is not None:
+        yield from _growing(job, scene, asked, n_samples, maps)
+    else:
         raise UserError(f"{METHODS[asked.name].title} comes about in one step: there is nothing to watch")
-    yield from WALKS[asked.name](job, scene, asked) if asked.name in WALKS else _growing(job, scene, asked, maps)
 
 
 def tell_frames(job: Job, scene: Scene, asked: Asked, maps: Maps) -> None:
@@ -65,32 +69,27 @@ def tell_frames(job: Job, scene: Scene, asked: Asked, maps: Maps) -> None:
 
 def gif(job: Job, scene: Scene, asked: Asked, maps: Maps) -> bytes:
     """Return the frames of a method as a GIF: what the network looks at, and the map so far over the picture."""
-    photo = Image.fromarray(shown(scene))
-    photo.thumbnail((GIF_SIDE, GIF_SIDE))
+    photo = at_most(Image.fromarray(shown(scene)), GIF_SIDE)
     drawn = []
     for frame in frames(job, scene, asked, maps):
         left = photo if frame.seen is None else Image.fromarray(frame.seen).resize(photo.size)
         right = overlay(np.asarray(photo), stretched(frame.heatmap, photo.size[::-1]), frame.signed)
         both = np.concatenate([np.asarray(left), right], axis=1)
         drawn.append(Image.fromarray(both).quantize(256))
-    stream = io.BytesIO()
     lasting = [GIF_MS] * (len(drawn) - 1) + [1500]
-    drawn[0].save(stream, "GIF", save_all=True, append_images=drawn[1:], duration=lasting, loop=0)
-    return stream.getvalue()
+    return encoded(drawn[0], "GIF", save_all=True, append_images=drawn[1:], duration=lasting, loop=0)
 
 
 # -------------------------------------------------------------------------------------------------------------- kinds
 
 
-def _growing(job: Job, scene: Scene, asked: Asked, maps: Maps) -> Iterator[Frame]:
+def _growing(job: Job, scene: Scene, asked: Asked, n_samples: int, maps: Maps) -> Iterator[Frame]:
     """The method with 1/64 of its samples, 1/32, … all of them: with one seed the first draws are the same."""
-    default = next(c.default for c in controls_of(METHODS[asked.name]) if c.name == "n_samples")
-    n_samples = asked.options.get("n_samples", default)
     for n in sorted({n_samples >> k for k in range(7)} - {0, 1} | ({1} if asked.name == "smooth_grad" else set())):
         part = Asked(asked.name, {**asked.options, "n_samples": n})
         found = map_of(job, scene, asked if n == n_samples else part, maps)
         sample = SAMPLES.get(asked.name)
-        seen = None if sample is None else _pixels(sample(scene.inputs.cpu(), n, asked.options))
+        seen = None if sample is None else pixels_of(sample(scene.inputs.cpu(), n, asked.options))
         yield Frame(f"n = {n}", found.heatmap, found.signed, seen)
 
 
@@ -126,7 +125,7 @@ def _path(job: Job, scene: Scene, asked: Asked) -> Iterator[Frame]:
         total += torch.tensordot(slopes.new_tensor(weights[start : start + each]), slopes, dims=1)[None]
         score = score_of_target(scene.loaded.model, points[-1:], wanted)
         heatmap = ((x - baseline) * total)[0].sum(0).cpu().numpy()
-        yield Frame(f"α = {some[-1]:.2f}", heatmap, True, _pixels(points[-1:]), (some[-1], float(score)))
+        yield Frame(f"α = {some[-1]:.2f}", heatmap, True, pixels_of(points[-1:]), (some[-1], float(score)))
 
 
 @torch.no_grad()
@@ -149,12 +148,7 @@ def _walk(job: Job, scene: Scene, asked: Asked) -> Iterator[Frame]:
             scores = score_of_target(scene.loaded.model, masked, wanted.expand(len(part)))
             drops.view(-1)[part.start : part.stop] = (whole - scores).float().cpu()
         heatmap = mean_over_windows(drops, covers).numpy()
-        yield Frame(f"{chunk.stop} / {rows * columns}", heatmap, True, _pixels(masked[-1:]))
+        yield Frame(f"{chunk.stop} / {rows * columns}", heatmap, True, pixels_of(masked[-1:]))
 
 
 WALKS = {"integrated_gradients": _path, "occlusion": _walk}
-
-
-def _pixels(x: Tensor) -> np.ndarray:
-    """Return a picture (1, 3, H, W) as (H, W, 3) uint8."""
-    return (x[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

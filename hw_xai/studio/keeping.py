@@ -12,10 +12,12 @@ from PIL import Image
 
 from ..explain.catalog import METHODS
 from ..show import Item, Tile, overlay, write_gallery
+from ..show.frame.images import encoded
+from ..studies.pictures import CANNOT, at_most
 from .explaining import Asked, Map, Maps, map_of
 from .jobs import Job
 from .models import Models
-from .predicting import predict
+from .predicting import pixels_of, predict
 from .scene import DISH_SEED, DISH_SIDE, N_DISHES, SHOWN_SIDE, Scene
 
 INTRO = (
@@ -119,7 +121,7 @@ def _item(job: Job, scene: Scene, methods: Sequence[Asked], maps: Maps) -> Item:
         settings = ", ".join(f"{key}={value}" for key, value in asked.options.items())
         try:
             found = map_of(job, scene, asked, maps)
-        except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+        except CANNOT as error:
             tiles.append(Tile(asked.name, method.title, None, method.signed, error=str(error)))
             continue
         details = {"explained class": scene.loaded.classes[scene.target], **found.quality, "paper": method.paper}
@@ -138,18 +140,14 @@ def picture(scene: Scene, found: Map) -> bytes:
     """Return a map over its picture as a PNG."""
     image = shown(scene)
     pixels = overlay(image, stretched(found.heatmap, image.shape[:2]), found.signed)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(Image.fromarray(pixels), "PNG")
 
 
 def shown(scene: Scene) -> np.ndarray:
     """Return the picture as people see it (H, W, 3) uint8: itself, or with its paint as the network sees it."""
-    image = scene.picture.image.copy()
-    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    image = at_most(scene.picture.image, SHOWN_SIDE)
     if scene.paint.fills:
-        pixels = (scene.inputs[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-        image = Image.fromarray(pixels).resize(image.size, Image.Resampling.BILINEAR)
+        image = Image.fromarray(pixels_of(scene.inputs)).resize(image.size, Image.Resampling.BILINEAR)
     return np.asarray(image)
 
 

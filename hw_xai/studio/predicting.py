@@ -1,14 +1,14 @@
 """What a network says of a scene, and the regions that can be hidden by a click."""
 
-import io
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from ..core.model import as_probabilities, meaning_of
 from ..explain.surrogate import as_regions
-from ..show.frame.images import data_uri
+from ..show.frame.images import data_uri, encoded, to_rgb
 from ..show.frame.packing import packed
 from .scene import Scene
 
@@ -36,14 +36,17 @@ def predict(scene: Scene) -> dict[str, Any]:
 
 def seen(scene: Scene) -> str:
     """Return what the network sees as the data URI of a PNG."""
-    return png_uri((scene.inputs[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+    return png_uri(pixels_of(scene.inputs))
 
 
 def png_uri(pixels: np.ndarray) -> str:
     """Return a picture (H, W, 3) uint8 as the data URI of a PNG."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return data_uri(stream.getvalue(), "PNG")
+    return data_uri(encoded(Image.fromarray(pixels), "PNG"), "PNG")
+
+
+def pixels_of(inputs: Tensor) -> np.ndarray:
+    """Return inputs (1, 3, H, W) in [0, 1] as a picture (H, W, 3) uint8."""
+    return to_rgb(inputs[0].float())
 
 
 def regions(scene: Scene) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +145,9 @@ class Studio:
             Route("/", _file(PAGES / "index.html")),
             Route("/frame.css", _file(FRAME / "page.css")),
             *(Route(f"/{path.name}", _file(path)) for path in sorted(PAGES.iterdir()) if path.suffix in KINDS),
-            Route("/api/dish/{number:int}", self._thumbnail),
-            Route("/api/picture/{id}", self._shown),
-            Route("/api/upload", self._upload, methods=["POST"]),
+            Route("/api/dish/{number:int}", _in_sentences(self._thumbnail)),
+            Route("/api/picture/{id}", _in_sentences(self._shown)),
+            Route("/api/upload", _in_sentences(self._upload), methods=["POST"]),
             *(Route(f"/api/{name}", self._answer(work), methods=["POST"]) for name, work in answers.items()),
             *(Route(f"/api/{name}", self._stream(work), methods=["POST"]) for name, work in streams.items()),
             *(Route(f"/api/{name}", self._file_of(work, KEPT[name]), methods=["POST"]) for name, work in kept.items()),
@@ -154,64 +155,49 @@ class Studio:
         return Guard(Starlette(routes=routes, exception_handlers={Exception: _broken, 404: _missing}), hosts, embedded)
 
     def _answer(self, work: Callable[[Any], Mapping[str, Any]]) -> Callable:
+        @_in_sentences
         async def answer(request: Request) -> Response:
-            try:
-                asked = _object(await body_of(request, MOST_REQUEST))
-                return JSONResponse(await self._in(self.quick, work, asked))
-            except Exception as error:
-                return _said(error)
+            asked = _object(await body_of(request, MOST_REQUEST))
+            return JSONResponse(await self._in(self.quick, work, asked))
 
         return answer
 
     def _stream(self, begin: Callable[[Any], Callable[[Job], None]]) -> Callable:
+        @_in_sentences
         async def stream(request: Request) -> Any:
-            try:
-                asked = _object(await body_of(request, MOST_REQUEST))
-                return Stream(await self._in(self.quick, begin, asked), self.slow, self.running)
-            except Exception as error:
-                return _said(error)
+            asked = _object(await body_of(request, MOST_REQUEST))
+            return Stream(await self._in(self.quick, begin, asked), self.slow, self.running)
 
         return stream
 
     def _file_of(self, make: Callable[[Job, Any], bytes], kind: str) -> Callable:
         """Make a file; the work ends when the browser goes away."""
 
+        @_in_sentences
         async def file(request: Request) -> Response:
-            try:
-                asked = _object(await body_of(request, MOST_REQUEST))
-                job = Job(lambda event: None)
-                work = asyncio.ensure_future(self._in(self.slow, _until_cancelled, make, job, asked))
-                while not work.done():
-                    await asyncio.wait([work], timeout=0.5)
-                    if not work.done() and await request.is_disconnected():
-                        job.cancelled.set()
-                return Response(await work, media_type=kind)
-            except Exception as error:
-                return _said(error)
+            asked = _object(await body_of(request, MOST_REQUEST))
+            job = Job(lambda event: None)
+            work = asyncio.ensure_future(self._in(self.slow, _until_cancelled, make, job, asked))
+            while not work.done():
+                await asyncio.wait([work], timeout=0.5)
+                if not work.done() and await request.is_disconnected():
+                    job.cancelled.set()
+            return Response(await work, media_type=kind)
 
         return file
 
     async def _upload(self, request: Request) -> Response:
-        try:
-            content = await body_of(request, MOST_BYTES)
-            name = request.headers.get("x-name", "photo")[:200]
-            return JSONResponse(_opened(await self._in(self.quick, self.pictures.upload, content, name)))
-        except Exception as error:
-            return _said(error)
+        content = await body_of(request, MOST_BYTES)
+        name = request.headers.get("x-name", "photo")[:200]
+        return JSONResponse(_opened(await self._in(self.quick, self.pictures.upload, content, name)))
 
     async def _shown(self, request: Request) -> Response:
-        try:
-            picture = self.pictures.open(request.path_params["id"])
-            return Response(await self._in(self.quick, thumbnail, picture.image), media_type="image/webp")
-        except Exception as error:
-            return _said(error)
+        picture = self.pictures.open(request.path_params["id"])
+        return Response(await self._in(self.quick, thumbnail, picture.image), media_type="image/webp")
 
     async def _thumbnail(self, request: Request) -> Response:
-        try:
-            image = (await self._in(self.quick, self.pictures.dish, request.path_params["number"])).image
-            return Response(await self._in(self.quick, thumbnail, image, 96), media_type="image/webp")
-        except Exception as error:
-            return _said(error)
+        image = (await self._in(self.quick, self.pictures.dish, request.path_params["number"])).image
+        return Response(await self._in(self.quick, thumbnail, image, 96), media_type="image/webp")
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable, *arguments: Any) -> Any:
         def quietly() -> Any:
@@ -248,6 +234,19 @@ def _file(path: Path) -> Callable:
         return FileResponse(path, media_type=KINDS[path.suffix])
 
     return file
+
+
+def _in_sentences(work: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Any]]:
+    """Answer a request by a piece of work, or by a sentence where that raises."""
+
+    @wraps(work)
+    async def answered(request: Request) -> Any:
+        try:
+            return await work(request)
+        except Exception as error:
+            return _said(error)
+
+    return answered
 
 
 def _said(error: Exception) -> Response:

@@ -3,6 +3,7 @@
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +32,7 @@ def to_rgb(image: ArrayLike) -> np.ndarray:
 
 def photo_uri(image: np.ndarray) -> str:
     """Encode a photo (H,W,3) uint8 as a data URI."""
-    return _uri(Image.fromarray(image), "WEBP", quality=88, method=4)
+    return data_uri(encoded(Image.fromarray(image), "WEBP", quality=88, method=4), "WEBP")
 
 
 def heatmap_uri(scaled: np.ndarray, signed: bool) -> str:
@@ -41,7 +42,7 @@ def heatmap_uri(scaled: np.ndarray, signed: bool) -> str:
     """
     picture = Image.fromarray(levels(scaled, signed))
     picture.putpalette(table(signed)[:, :3].tobytes())
-    return _uri(picture, "PNG", transparency=table(signed)[:, 3].tobytes())
+    return data_uri(encoded(picture, "PNG", transparency=table(signed)[:, 3].tobytes()), "PNG")
 
 
 def save_picture(image: ArrayLike, path: str | Path) -> Path:
@@ -65,10 +66,11 @@ def outline(mask: ArrayLike) -> list[np.ndarray]:
     return [np.clip(polygon[:, ::-1] - 0.5, 0, np.shape(mask)[::-1]) for polygon in polygons]
 
 
-def _uri(picture: Image.Image, kind: str, **options) -> str:
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """Return a picture as the content of a file of a kind such as PNG; options: Pillow's for that kind."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    return data_uri(buffer.getvalue(), kind)
+    return buffer.getvalue()
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -22,7 +22,7 @@ from ...explain import METHODS, superpixels
 from ...models import load_model
 from ...training.run import seed_of
 from ...vision import lcam
-from ..pictures import Picture, counted, told, trained_lcam
+from ..pictures import CANNOT, Picture, counted, told, trained_lcam
 from .inputs import open_pictures
 from .methods import ADDS_UP, BASELINES, BY_SIZE, SEGMENTS, options_of
 from .store import Store
@@ -113,8 +113,7 @@ class Evaluator:
             record = {"method": name, "image": image, **known}
             try:
                 self.store.write(record | self._judged(name, place, picture, inputs, target))
-            except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
-                # a method that cannot explain this model, a map that cannot be judged, or a network that breaks inside
+            except CANNOT as error:  # also a map that cannot be judged
                 self.store.write(record | {"error": told(error)})
             yield name
 
