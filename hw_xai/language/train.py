@@ -249,13 +249,13 @@ def fit(
     warm = max(1, round(recipe.warmup * recipe.steps))
     model.train()
 
-    def one_step(step: int) -> dict[str, str]:
+    def one_step(step: int) -> dict[str, str] | None:
         # dropout draws from here, so that a step's randomness depends on nothing before it
         torch.manual_seed(seed_of(recipe.seed, step, 1))
         set_rate(optimizer, recipe.lr * min((step + 1) / warm, (recipe.steps - step) / (recipe.steps - warm + 1)))
         loss = loss_of(batch_of(step))
         descend(optimizer, loss, model.parameters(), clip=1.0)
-        return {"loss": f"{loss.item():.3f}"}
+        return {"loss": f"{loss.item():.3f}"} if step % 50 == 0 else None  # to ask a GPU for a number is to wait for it
 
     run.go(one_step, first, recipe.steps, every=[CHECKPOINT_EVERY], progress=progress)
     model.eval()

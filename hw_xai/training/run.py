@@ -73,8 +73,9 @@ class Run:
     ) -> None:
         """Do the steps first, …, until − 1; keep a checkpoint after the last of them and wherever one is due.
 
-        one_step(number of the step) returns what the progress bar is to show. every: a checkpoint is due after each so
-        many steps of the whole run; seconds: and when the last one is so old. An interrupt says where the run goes on.
+        one_step(number of the step) returns what the progress bar is to show, None for what it shows already. every: a
+        checkpoint is due after each so many steps of the whole run; seconds: and when the last one is so old. An
+        interrupt says where the run goes on.
         """
         kept_at = time.monotonic()
         settings: dict[str, Any] = {"desc": description, "unit": "step", "disable": not progress}
@@ -83,7 +84,8 @@ class Run:
         try:
             with random_states_preserved(), tqdm(total=until, initial=first, **settings) as bar:
                 for step in range(first, until):
-                    bar.set_postfix(one_step(step) or {}, refresh=False)
+                    if shown := one_step(step):
+                        bar.set_postfix(shown, refresh=False)
                     bar.update()
                     done = step + 1
                     old = time.monotonic() - kept_at >= seconds
