@@ -23,8 +23,9 @@ from hw_xai.files import atomic, zipped
 
 from .homework.release.packages import kit_wheel, pins
 from .intake.archives import files_at
+from .intake.child import CouldNotBeRead
 from .intake.contents import homes_of
-from .intake.reading import CouldNotBeRead, Reader
+from .intake.reading import Reader
 from .intake.submissions import Found
 from .platforms.layouts import ids_of
 from .platforms.names import safe

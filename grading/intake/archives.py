@@ -11,8 +11,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from hw_xai.errors import UserError
 
+from ..platforms.layouts import LONGEST_NAME
 from ..words import Text
 from .notebook import LARGEST, shown
 
@@ -28,7 +29,6 @@ MOST_INSIDE = 2_000  # of one zip that a student made
 MOST_BYTES = 256 * 2**20  # of all that a student handed in, unpacked
 RATIO = 300  # bytes from one: notebooks full of spaces reach 50, zeros 1000
 DEEPEST = 3  # zips in zips
-LONGEST_NAME = 300
 JUNK = re.compile(
     r"(^|/)(\.(?!\.?/|ipynb_checkpoints/)|__MACOSX(/|$)|__pycache__(/|$)|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE
 )
@@ -78,6 +78,23 @@ class File:
         return content
 
 
+def file_data(file: File) -> dict:
+    """Return a file, not its content, as what JSON can hold."""
+    return asdict(file) | {"path": str(file.path), "changed": file.changed and file.changed.isoformat()}
+
+
+def file_from(data: Mapping) -> File:
+    """Return the file that `file_data` was given."""
+    return File(
+        data["name"],
+        Path(data["path"]),
+        data["entry"] and Entry(**data["entry"]),
+        data["size"],
+        data["changed"] and datetime.fromisoformat(data["changed"]),
+        data["fault"] and Text(*data["fault"]),
+    )
+
+
 def files_at(path: Path) -> list[File]:
     """Return the files of a folder or a zip in the order of their names; UserError if it is neither."""
     if not path.exists():
@@ -111,7 +128,8 @@ def _in_folder(path: Path) -> Iterator[File]:
             fault = (
                 None if stat.S_ISREG(its.st_mode) else _cannot(below, "a link or a device, not a file", "不是一般檔案")
             )
-            yield File(below, place, None, its.st_size, datetime.fromtimestamp(its.st_mtime), fault or _bad_name(below))
+            changed = datetime.fromtimestamp(its.st_mtime)
+            yield File(_cut(below), place, None, its.st_size, changed, fault or _bad_name(below))
 
 
 def members(file: BinaryIO, path: Path, most: int = MOST_INSIDE) -> Iterator[File]:
@@ -129,7 +147,7 @@ def members(file: BinaryIO, path: Path, most: int = MOST_INSIDE) -> Iterator[Fil
         if info.is_dir() or name.endswith("/") or JUNK.search(name):
             continue
         entry = Entry(info.header_offset, info.compress_size, info.file_size, info.compress_type, info.CRC)
-        yield File(name, path, entry, info.file_size, _time(info), _fault(info, name))
+        yield File(_cut(name), path, entry, info.file_size, _time(info), _fault(info, name))
 
 
 def _bounded(file: BinaryIO, path: Path, most: int) -> None:
@@ -247,6 +265,11 @@ def _bad_name(name: str) -> Text | None:
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
         return _cannot(name, "its name leads out of the folder", "檔名指向資料夾之外")
     return None
+
+
+def _cut(name: str) -> str:
+    """Return a name without its middle where it is too long, so that nobody looks for an owner in 64 KB."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 20]}…{name[-19:]}"
 
 
 def _too_large(name: str) -> Text:

@@ -21,13 +21,14 @@ from ..platforms.layouts import (
     export_of,
     folders_above,
     owner_of,
-    read_metadata,
     whose_name,
 )
 from ..platforms.names import composed, folded, safe, twins, unique
 from ..platforms.roster import NO_ROSTER, Roster
 from ..words import Text
-from .archives import File, Unreadable, files_at
+from .archives import File, files_at
+from .child import CouldNotBeRead
+from .metadata import owners_in
 from .notebook import shown
 
 AUTOSAVED = re.compile(r"(^|/)\.ipynb_checkpoints/")
@@ -175,9 +176,9 @@ def _attempts(
     for file in files:
         if file.name == METADATA and layout in ("", "gradescope"):
             try:
-                described = read_metadata(file.read())
-            except Unreadable as error:
-                remarks.append(error.args[0])
+                described = owners_in(file)
+            except CouldNotBeRead as error:
+                remarks.append(_no_metadata(error.args[0]))
     folders = {file.name.partition("/")[0] for file in files if "/" in file.name}
     if described and not described.keys() & folders:
         remarks.append(OF_NO_FOLDER)
@@ -271,6 +272,13 @@ OF_NO_FOLDER = Text(
     f"{METADATA} names no folder beside it and was not believed: a student may have handed it in",
     f"{METADATA} 沒有指出旁邊的任何資料夾，不予採信：可能是學生自己繳交的",
 )
+
+
+def _no_metadata(why: Text) -> Text:
+    return Text(
+        f"{METADATA} could not be read, so each folder is taken for a student: {why.en}",
+        f"無法讀取 {METADATA}，因此把每個資料夾視為一位學生：{why.zh}",
+    )
 
 
 def _of_nobody(name: str) -> Text:

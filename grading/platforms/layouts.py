@@ -22,6 +22,7 @@ ANONYMOUS = re.compile(r"(?:LATE_)?anon_(?P<id>[A-Za-z0-9]+)_(?P<rest>\d+_[^/]+)
 OF_THE_HOMEWORK = re.compile(r"(?:[0-9]_\w+( ?\(\d+\)|-\d+)?\.(?:ipynb|py)|manifest\.json)", re.IGNORECASE)
 HANDED_IN = (".ipynb", ".py", ".zip")
 METADATA = "submission_metadata.yml"
+LONGEST_NAME = 300  # of a file, and of a person
 EXPORT = re.compile(r"assignment_\d+_export")  # as Gradescope names the folder of all
 PARTICIPANTS = re.compile(r"_(\d+)_assignsubmission_")
 PATTERNS = {
@@ -179,10 +180,13 @@ def _says_whose(path: str, ids: Container[str]) -> bool:
 
 
 def read_metadata(content: bytes) -> dict[str, list[Owner]]:
-    """Return folder -> its submitters of Gradescope's submission_metadata.yml; empty if it cannot be read."""
+    """Return folder -> its submitters of Gradescope's submission_metadata.yml; ValueError if it is none.
+
+    Read it in a process with limits: YAML's references make a short text endless.
+    """
     import yaml  # late: an extra, needed for Gradescope only
 
-    class Loader(yaml.SafeLoader):
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """Reads the objects of Ruby that Gradescope writes for times as the plain values inside them."""
 
     def plain(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> object:
@@ -193,32 +197,38 @@ def read_metadata(content: bytes) -> dict[str, list[Owner]]:
     Loader.add_multi_constructor("!", plain)
     try:
         table = yaml.load(content, Loader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError, AttributeError, OverflowError):
-        return {}
+    except (yaml.YAMLError, TypeError, AttributeError, OverflowError):
+        raise ValueError("no YAML") from None
     if not isinstance(table, dict):
-        return {}
+        raise ValueError("no table")
     owners: dict[str, list[Owner]] = {}
-    for folder, row in table.items():
-        row = _without_colons(row)
+    for key, row in table.items():
+        folder, row = _plain(key), _without_colons(row)
         people = row.get("submitters")
         for person in people if isinstance(people, list) else []:
             person = _without_colons(person)
             ids = ids_of(person)
             its = Owner(
-                ids[0] if ids else str(folder),
-                str(person.get("name") or ""),
+                ids[0] if ids else folder,
+                _plain(person.get("name")),
                 tuple(ids[1:]),
                 submitted=_aware(row.get("created_at")),
-                attempt=str(folder),
+                attempt=folder,
             )
-            owners.setdefault(str(folder), []).append(its)
+            owners.setdefault(folder, []).append(its)
     return owners
 
 
 def ids_of(person: Mapping[str, object]) -> list[str]:
     """Return what may be a person's id in a roster; all of it was written by Gradescope, none by the student."""
-    ids = [str(person[key]).strip() for key in ("sid", "email") if person.get(key)]
+    ids = [id for key in ("sid", "email") if (id := _plain(person.get(key)))]
     return [*ids, *(id.partition("@")[0] for id in ids if "@" in id)]
+
+
+def _plain(value: object) -> str:
+    """Return a text or number as text, "" for all else and for what is too long to be an id or a name."""
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    return text if len(text) <= LONGEST_NAME else ""
 
 
 def _without_colons(row: object) -> Mapping[str, object]:

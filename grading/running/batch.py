@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 from hw_xai.errors import UserError
 
+from ..intake.child import CouldNotBeRead
 from ..intake.contents import homes_of
-from ..intake.reading import CouldNotBeRead, Reader
+from ..intake.reading import Reader
 from ..intake.submission import Submission
 from ..intake.submissions import Found
 from ..isolation.sandbox import Limits, Sandbox

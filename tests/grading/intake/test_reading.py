@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from grading.intake.archives import MOST_INSIDE
+from grading.intake.child import CouldNotBeRead, ReadingLimits
 from grading.intake.contents import homes_of, read_submission
-from grading.intake.reading import CouldNotBeRead, Reader, ReadingLimits
+from grading.intake.reading import Reader
 from grading.intake.submissions import find_submissions
 
 HOMES = {"cosine_similarity": "5_embeddings"}

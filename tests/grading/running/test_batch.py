@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from grading.intake.reading import CouldNotBeRead
+from grading.intake.child import CouldNotBeRead
 from grading.intake.submission import Submission
 from grading.running import batch
 from grading.running.audit import Log, findings
