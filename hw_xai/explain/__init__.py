@@ -7,7 +7,7 @@ from ..core.layers import last_convolution
 from ..core.maps import last_map
 from .ascent import deep_dream, maximize_activation
 from .attention import attention_maps, attention_rollout
-from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
+from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
 from .catalog import METHODS
 from .embeddings import cosine_similarity, euclidean_distance
 from .features import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
@@ -54,6 +54,7 @@ __all__ = [
     "integrated_gradients",
     "last_convolution",
     "last_map",
+    "layer_cam",
     "layer_shapes",
     "lcam",
     "lime",

@@ -19,7 +19,8 @@ from ..core.model import resolve_target, score_of_target, scores_of, slope
 from ..core.protocols import Layer, Model, Target
 from .gradients import guided_backprop
 
-Weights = Callable[[Tensor, Tensor], Tensor]  # maps (n, K, h, w) and ∂ score / ∂ maps -> weights (n, K, 1, 1)
+# maps (n, K, h, w) and ∂ score / ∂ maps -> weights (n, K, 1, 1) of maps, or (n, K, h, w) of their places
+Weights = Callable[[Tensor, Tensor], Tensor]
 
 
 def grad_cam(
@@ -63,6 +64,26 @@ def grad_cam_plus_plus(
         return (positive / (2 + positive * total)).sum(dim=spatial(maps), keepdim=True)
 
     return _weighted_by_slopes(weighted_slope, model, inputs, target, layer, batch_size)
+
+
+def layer_cam(
+    model: Model, inputs: Tensor, target: Target = None, *, layer: Layer = None, batch_size: int | None = None
+) -> Tensor:
+    """ReLU(Σₖ ReLU(g) ⊙ Aₖ) with g = ∂ score / ∂ Aₖ: each place of a map has a weight of its own.
+
+    So maps of early layers, of which a mean slope says little, can be shown too: name one by `layer` for finer detail.
+    One forward pass and a backward pass down to the layer. Jiang et al. 2021, doi 10.1109/TIP.2021.3089943.
+
+    >>> from hw_xai.explain import layer_cam
+    >>> from hw_xai.testing import pictures, small_network
+    >>> layer_cam(small_network(), pictures(), layer="block").shape
+    torch.Size([3, 1, 16, 16])
+    """
+
+    def positive_slope(maps: Tensor, slopes: Tensor) -> Tensor:
+        return slopes.clamp(min=0)
+
+    return _weighted_by_slopes(positive_slope, model, inputs, target, layer, batch_size)
 
 
 def cam(
@@ -191,8 +212,8 @@ def spatial(maps: Tensor) -> tuple[int, ...]:
 
 
 def weighted_sum_of(maps: Tensor, weights: Tensor) -> Tensor:
-    """Return Σₖ wₖ Aₖ: (n, K, h, w), (n, K, ...) -> (n, 1, h, w)."""
-    return (maps * weights.reshape(*maps.shape[:2], *[1] * (maps.ndim - 2))).sum(dim=1, keepdim=True)
+    """Return Σₖ wₖ Aₖ: (n, K, h, w) and (n, K), (n, K, 1, 1) or (n, K, h, w) -> (n, 1, h, w)."""
+    return (maps * weights.reshape(*weights.shape, *[1] * (maps.ndim - weights.ndim))).sum(dim=1, keepdim=True)
 
 
 def enlarged(maps: Tensor, x: Tensor) -> Tensor:

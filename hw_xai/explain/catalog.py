@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Literal, NamedTuple
 
 from .ascent import deep_dream, maximize_activation
-from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam
+from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
 from .features import filter_activation
 from .gradients import gradient, guided_backprop, input_x_gradient, integrated_gradients, saliency, smooth_grad
 from .learned_cam import lcam
@@ -209,6 +209,18 @@ METHODS: dict[str, Method] = {
         cost=lambda o: Passes(1, 1),
         use="Grad-CAM that covers several objects of a class better; maps that speak against the class never count.",
         paper="Chattopadhay et al. 2017, arXiv 1710.11063",
+    ),
+    "layer_cam": Method(
+        title="LayerCAM",
+        function=layer_cam,
+        signed=False,
+        locality="local",
+        approach="gradient",
+        resolution="layer",
+        tuning="layer",
+        cost=lambda o: Passes(1, 1),
+        use="Grad-CAM with a weight for each place: earlier layers give finer maps. Negative slopes never count.",
+        paper="Jiang et al. 2021, doi 10.1109/TIP.2021.3089943",
     ),
     "guided_grad_cam": Method(
         title="Guided Grad-CAM",

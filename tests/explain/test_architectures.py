@@ -23,7 +23,8 @@ FAST = {
     "shapley": {"segments": QUARTERS, "n_samples": 14},
     "lime": {"segments": QUARTERS, "n_samples": 60},
 }
-MAPS = ("cam", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam", "score_cam", "sidu", "sise", "ada_sise", "lcam")
+MAPS = ("cam", "grad_cam", "grad_cam_plus_plus", "layer_cam", "guided_grad_cam", "score_cam", "sidu", "sise",
+        "ada_sise", "lcam")  # fmt: skip
 SLOPES = ("gradient", "saliency", "input_x_gradient", "smooth_grad", "integrated_gradients")
 EXPLAINERS = [name for name, method in METHODS.items() if method.explainer]
 SUITS = {  # what each network is not made for

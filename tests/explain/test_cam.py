@@ -23,6 +23,7 @@ from hw_xai.explain import (
     guided_backprop,
     guided_grad_cam,
     last_map,
+    layer_cam,
     score_cam,
     sidu,
     sise,
@@ -31,7 +32,7 @@ from hw_xai.explain.masked_cam import otsu
 from hw_xai.vision.networks import Classifier, FoodNet
 
 close = partial(torch.testing.assert_close, rtol=1e-6, atol=1e-9)
-SINGLE_PASS = [cam, grad_cam, grad_cam_plus_plus, guided_grad_cam]
+SINGLE_PASS = [cam, grad_cam, grad_cam_plus_plus, layer_cam, guided_grad_cam]
 MASKED = [score_cam, sidu, sise, ada_sise]
 TARGET = torch.tensor([3, 7])
 
@@ -153,7 +154,7 @@ def test_cam_is_grad_cam_up_to_a_factor_and_adds_up_to_the_score(name, request, 
     assert everywhere[found > 0].all()
 
 
-@pytest.mark.parametrize("explain", [cam, grad_cam, grad_cam_plus_plus, score_cam, sise, ada_sise])
+@pytest.mark.parametrize("explain", [cam, grad_cam, grad_cam_plus_plus, layer_cam, score_cam, sise, ada_sise])
 def test_a_planted_channel_is_found(explain):
     """A class that counts red, one that counts green: red lies at the top left, green at the bottom right."""
     model = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -181,6 +182,24 @@ def test_grad_cam_plus_plus_against_the_formula_with_its_fractions(tiny, picture
             alpha = torch.where(slopes == 0, 0, slopes**2 / (2 * slopes**2 + a.sum() * slopes**3))
             total += (alpha * slopes.clamp(min=0)).sum() * a
         close(grad_cam_plus_plus(tiny, x[None], 1), enlarged(total.clamp(min=0)[None, None], 16))
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_layer_cam_against_the_loop_and_the_grad_cam_library(early, tiny, pictures):
+    layer = tiny.early if early else tiny.late
+    for x in pictures:
+        first = tiny.early(x[None]).detach().requires_grad_()
+        maps = first if early else tiny.late(first).detach().requires_grad_()
+        later = tiny.late(maps) if early else maps
+        (g,) = torch.autograd.grad(tiny.head(later.mean(dim=(2, 3)))[0, 1], maps)
+        total = sum(slopes.clamp(min=0) * a for a, slopes in zip(maps.detach()[0], g[0], strict=True))
+        found = layer_cam(tiny, x[None], 1, layer=layer)
+        close(found, enlarged(total.clamp(min=0)[None, None], 16))
+        with pytorch_grad_cam.LayerCAM(tiny.float(), [layer]) as peer:
+            theirs = peer(x[None].float(), [ClassifierOutputTarget(1)])
+        tiny.double()
+        flat = torch.stack([torch.from_numpy(theirs).flatten().double(), found.flatten()])
+        assert torch.corrcoef(flat)[0, 1] > 0.98  # theirs is stretched, and enlarged by OpenCV
 
 
 def test_score_cam_against_the_loop(tiny, pictures):
