@@ -79,20 +79,21 @@ def dairy(pen: Pen, rng: np.random.Generator) -> None:
 def _cheese(pen: Pen, rng: np.random.Generator) -> None:
     paste = tint(rng, "#f4cf4f", "#f0a63a", "#f5e6a8", "#f2ead0", "#e8b84a")
     deep = _DOWN * rng.uniform(0.4, 0.6)
-    left, _, right = _WEDGE
+    left, back, right = _WEDGE
     pen.fill(np.array([left, right, right + deep, left + deep]), lit(paste, 0.82))
     pen.fill(_WEDGE, lit(paste, 1.08))
     rind = tint(rng, "#b5302a", "#d9b87a", "#6e4a2a", "#f0e4c4")
-    pen.stroke(np.array([_WEDGE[1], right, right + deep]), rind, 0.07)
+    pen.stroke(np.array([back, right, right + deep]), rind, 0.07)
     along = rng.uniform(0.12, 0.9, 6)
     for i, t in enumerate(along):
-        spot = left + t * (right - left) + deep * (0.25 + 0.5 * (i % 2))
+        x, y = left + t * (right - left) + deep * (0.25 + 0.5 * (i % 2))
         size = rng.uniform(0.05, 0.13)
-        pen.fill(ellipse(*spot, size, size * 0.8, n=16), lit(paste, 0.58))
-        pen.fill(ellipse(*(spot + 0.02), size * 0.8, size * 0.62, n=16), lit(paste, 0.7))
+        pen.fill(ellipse(x, y, size, size * 0.8, n=16), lit(paste, 0.58))
+        pen.fill(ellipse(x + 0.02, y + 0.02, size * 0.8, size * 0.62, n=16), lit(paste, 0.7))
     for t in rng.uniform(0.3, 0.9, 3):
-        spot = mixed(left, mixed(_WEDGE[1], right, rng.uniform(0.3, 0.7)), t)
-        pen.fill(ellipse(*spot, 0.09, 0.05, n=16), lit(paste, 0.74))
+        on_the_back = back + rng.uniform(0.3, 0.7) * (right - back)
+        x, y = left + t * (on_the_back - left)
+        pen.fill(ellipse(x, y, 0.09, 0.05, n=16), lit(paste, 0.74))
 
 
 def _bottle(pen: Pen, rng: np.random.Generator) -> None:
@@ -164,7 +165,7 @@ def _cake(pen: Pen, rng: np.random.Generator, icing: Colour, sponge: Colour) -> 
     drip = np.stack([0.95 * np.cos(t), -0.18 + 0.34 * np.sin(t) + 0.17 + 0.09 * np.sin(t * rng.uniform(12, 18))], 1)
     pen.fill(np.concatenate([drip, [[-0.95, -0.18], [0.95, -0.18]]]), lit(icing, 0.9))
     pen.fill(ellipse(0, -0.18, 0.95, 0.34), icing)
-    for x, y in ellipse(0, -0.2, 0.68, 0.2, n=rng.integers(5, 8)):
+    for x, y in ellipse(0, -0.2, 0.68, 0.2, n=int(rng.integers(5, 8))):
         _berry(pen.at(x, y, size=0.15), rng)
     if rng.random() < 0.5:
         for x in (-0.3, 0.0, 0.3):
@@ -210,13 +211,13 @@ def egg(pen: Pen, rng: np.random.Generator) -> None:
             one.fill(ellipse(-0.18, 0, 0.45), lit(yolk, 0.92))
             one.fill(ellipse(-0.18, 0, 0.37), yolk)
             continue
-        outline, middle = blob(rng, 0.16), rng.normal(0, 0.1, 2)
+        outline, (x, y) = blob(rng, 0.16), rng.normal(0, 0.1, 2)
         one.fill(outline, mixed(white, (150, 95, 45), rng.uniform(0.1, 0.8)))
         one.fill(outline * 0.93, lit(white, 0.93))
         one.fill(outline * 0.82, white)
-        one.fill(ellipse(*middle, 0.44), lit(yolk, 0.82))
-        one.fill(ellipse(*middle, 0.4), yolk)
-        one.fill(ellipse(*(middle + (-0.13, -0.14)), 0.12, 0.09), mixed(yolk, (255, 255, 255), 0.75))
+        one.fill(ellipse(x, y, 0.44), lit(yolk, 0.82))
+        one.fill(ellipse(x, y, 0.4), yolk)
+        one.fill(ellipse(x - 0.13, y - 0.14, 0.12, 0.09), mixed(yolk, (255, 255, 255), 0.75))
         one.dots(scatter(rng, 9, 0.75), 0.022, (60, 50, 40))
 
 
@@ -383,7 +384,7 @@ def _shrimp(pen: Pen, shell: Colour) -> None:
         pen.fill(ellipse(0.62 * np.cos(t), 0.62 * np.sin(t), size + 0.03, n=18), lit(shell, 0.62))
         pen.fill(ellipse(0.62 * np.cos(t), 0.62 * np.sin(t), size, n=18), lit(shell, 1.0 if i % 2 else 1.12))
     head = 0.62 * np.array([np.cos(-2.6), np.sin(-2.6)])
-    pen.fill(ellipse(*(head + (-0.12, 0.02)), 0.05, n=10), (25, 20, 20))
+    pen.fill(ellipse(head[0] - 0.12, head[1] + 0.02, 0.05, n=10), (25, 20, 20))
     pen.stroke(np.array([head + (-0.2, 0.1), head + (-0.45, 0.5), head + (-0.35, 0.9)]), lit(shell, 0.7), 0.04)
     pen.stroke(np.array([head + (-0.15, 0.2), head + (-0.2, 0.6), head + (0.0, 0.8)]), lit(shell, 0.7), 0.04)
 
@@ -409,7 +410,7 @@ def soup(pen: Pen, rng: np.random.Generator) -> None:
             pen.stroke(ellipse(x, y, rng.uniform(0.04, 0.12), n=14), lit(broth, 1.25), 0.025, closed=True)
     else:
         pen.fill(blob(rng, 0.2) * 0.3, mixed(broth, (255, 252, 245), 0.9))
-    for x, y in scatter(rng, rng.integers(3, 14), 0.7):
+    for x, y in scatter(rng, int(rng.integers(3, 14)), 0.7):
         leaf(pen.at(x, y, turn=rng.uniform(0, 6), size=0.09), tint(rng, "#3f8a36", "#2f6a2c"))
     t = np.linspace(3.5, 4.6, 8)
     pen.stroke(0.8 * np.stack([np.cos(t), np.sin(t)], 1), mixed(broth, (255, 255, 255), 0.65), 0.06)

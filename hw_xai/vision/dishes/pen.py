@@ -51,8 +51,8 @@ class Pen:
 
     def stroke(self, points: np.ndarray, colour: Colour, width: float, closed: bool = False) -> None:
         """Draw one line (n, 2), or many at once (k, n, 2)."""
-        lines = self._fixed(points)
-        lines = list(lines) if lines.ndim == 3 else [lines]
+        fixed = self._fixed(points)
+        lines = list(fixed) if fixed.ndim == 3 else [fixed]
         (a, b, _), (c, d, _) = self.frame.tolist()
         thickness = max(1, round(width * math.sqrt(abs(a * d - b * c)) / _ONE))
         cv2.polylines(self.pixels, lines, closed, (*colour, self.kind), thickness, cv2.LINE_8, _SHIFT)
@@ -113,7 +113,8 @@ def scatter(rng: np.random.Generator, n: int, radius: float = 1.0) -> np.ndarray
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
     """Return the colour of a hue in turns (0 red, 1/3 green, 2/3 blue), a saturation and a value in [0, 1]."""
-    return tuple(255 * channel for channel in colorsys.hsv_to_rgb(hue, saturation, value))
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return 255 * red, 255 * green, 255 * blue
 
 
 def tint(rng: np.random.Generator, *palette: str, wobble: float = 10.0) -> Colour:
@@ -121,7 +122,8 @@ def tint(rng: np.random.Generator, *palette: str, wobble: float = 10.0) -> Colou
     code = int(palette[rng.integers(len(palette))][1:], 16)
     *off, brighter = rng.normal(0, wobble, 4).tolist()
     rgb = code >> 16, code >> 8 & 255, code & 255
-    return tuple(min(255.0, max(0.0, c + d + brighter)) for c, d in zip(rgb, off, strict=True))
+    red, green, blue = (min(255.0, max(0.0, c + d + brighter)) for c, d in zip(rgb, off, strict=True))
+    return red, green, blue
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
@@ -132,12 +134,14 @@ def any_colour(rng: np.random.Generator) -> Colour:
 
 def lit(colour: Colour, factor: float) -> Colour:
     """Return the colour `factor` times as bright."""
-    return tuple(min(255.0, factor * channel) for channel in colour)
+    red, green, blue = colour
+    return min(255.0, factor * red), min(255.0, factor * green), min(255.0, factor * blue)
 
 
 def mixed(first: Colour, second: Colour, share: float) -> Colour:
     """Return a blend: `share` of the second colour in the first."""
-    return tuple(a + share * (b - a) for a, b in zip(first, second, strict=True))
+    red, green, blue = (a + share * (b - a) for a, b in zip(first, second, strict=True))
+    return red, green, blue
 
 
 def settle(
@@ -148,7 +152,7 @@ def settle(
     picture, layer, scratch: (S, S, 4), the last two are spoilt; grain: (64, 64) float around 0; toward: (2,) where the
     light comes from, its length in 1/64 of the side is how far the shadow reaches; shadow: how dark, 0 to 1.
     """
-    there = cv2.compare(cv2.extractChannel(layer, 3), NOTHING, cv2.CMP_GT)
+    _, there = cv2.threshold(cv2.extractChannel(layer, 3), NOTHING, 255, cv2.THRESH_BINARY)  # 255 where above
     if not cv2.countNonZero(there):
         return
     body = cv2.resize(there, (_COARSE, _COARSE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255

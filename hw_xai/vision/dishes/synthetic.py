@@ -120,7 +120,7 @@ def _shrunk(drawn: np.ndarray, size: int) -> np.ndarray:
 
 def _covers(drawn: np.ndarray, size: int) -> np.ndarray:
     """Return the pixels (size, size) bool that are food for at least a half, in a drawing (S, S, 4)."""
-    food = cv2.compare(cv2.extractChannel(drawn, 3), FOOD, cv2.CMP_EQ)
+    _, food = cv2.threshold(cv2.extractChannel(drawn, 3), FOOD - 1, 255, cv2.THRESH_BINARY)  # no kind is above food
     return cv2.resize(food, (size, size), interpolation=cv2.INTER_AREA) >= 128
 
 

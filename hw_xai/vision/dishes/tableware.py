@@ -29,7 +29,7 @@ def table(picture: np.ndarray, rng: np.random.Generator) -> None:
     # half the resolution is enough for what lies out of focus, and three times as fast
     half = len(picture) // 2
     frame = cv2.getRotationMatrix2D((_GRID / 2, _GRID / 2), rng.uniform(0, 360), rng.uniform(1.0, 1.6) * half / _GRID)
-    frame[:, 2] += half / 2 - _GRID / 2
+    frame = frame + np.array([0, 0, half / 2 - _GRID / 2])
     top = cv2.warpAffine(top, frame, (half, half), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     cv2.resize(top, picture.shape[:2], picture, interpolation=cv2.INTER_NEAREST)
 
