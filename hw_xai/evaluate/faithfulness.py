@@ -9,7 +9,7 @@ it hides in a random order, or shows nothing. `completeness_gap` of `hw_xai.expl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -92,8 +92,16 @@ def masked_confidence(
     return Confidence(values[:, 0], values[:, 1:])
 
 
+class ConfidenceOptions(TypedDict, total=False):
+    """The options of `masked_confidence`, for the two scores that are read from it."""
+
+    shares: Sequence[float]
+    probabilities: Probabilities
+    batch_size: int
+
+
 def average_drop(
-    model: Model, inputs: Tensor, attributions: Tensor, target: Target = None, **options: object
+    model: Model, inputs: Tensor, attributions: Tensor, target: Target = None, **options: Unpack[ConfidenceOptions]
 ) -> Tensor:
     """How much of the class's probability is lost when only the map's top shares are seen: (N, S), mean over N is AD.
 
@@ -104,7 +112,7 @@ def average_drop(
 
 
 def increase_in_confidence(
-    model: Model, inputs: Tensor, attributions: Tensor, target: Target = None, **options: object
+    model: Model, inputs: Tensor, attributions: Tensor, target: Target = None, **options: Unpack[ConfidenceOptions]
 ) -> Tensor:
     """Whether the probability is larger when only the map's top shares are seen: 0 or 1 (N, S), mean over N is IC.
 
@@ -136,9 +144,8 @@ def deletion(
     answer is about the fill too. n_steps + 1 forward passes; one more when target is None. Petsiuk et al. 2018,
     arXiv 1806.07421.
     """
-    options = {"n_steps": n_steps, "fill": fill, "probabilities": probabilities, "seed": seed}
-    options |= {"batch_size": batch_size, "progress": progress}
-    return _curve(False, model, inputs, attributions, target, **options)
+    asked = model, inputs, attributions, target
+    return _curve(False, *asked, n_steps, fill, probabilities, seed, batch_size, progress)
 
 
 def insertion(
@@ -159,9 +166,8 @@ def insertion(
     As `deletion`, from all hidden to nothing hidden; the larger `area_under` it, the better. The authors start from a
     blurred picture: on black, the edge of what is shown is itself a shape to recognize.
     """
-    options = {"n_steps": n_steps, "fill": fill, "probabilities": probabilities, "seed": seed}
-    options |= {"batch_size": batch_size, "progress": progress}
-    return _curve(True, model, inputs, attributions, target, **options)
+    asked = model, inputs, attributions, target
+    return _curve(True, *asked, n_steps, fill, probabilities, seed, batch_size, progress)
 
 
 def area_under(curves: Tensor) -> Tensor:

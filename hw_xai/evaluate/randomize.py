@@ -5,7 +5,7 @@ A block is a part of the model under a dotted path, such as "features.3". The us
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ..training.run import seed_of
 
 Mode = Literal["cascading", "independent"]
 Normalization = Literal["refit", "keep", "reset"]
+_NormalizationLayer = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
 
 
 def randomized_models(
@@ -48,11 +49,12 @@ def randomized_models(
     if blocks is None:
         blocks = blocks_of(model, normalization)
     check_blocks(model, blocks)
-    places = {name: place for place, (name, _) in enumerate(model.named_modules())}
-    forgetting = copy.deepcopy(model).eval()
+    module = _as_module(model)
+    places = {name: place for place, (name, _) in enumerate(module.named_modules())}
+    forgetting = copy.deepcopy(module).eval()
     for block in blocks:
         if mode == "independent":
-            forgetting = copy.deepcopy(model).eval()
+            forgetting = copy.deepcopy(module).eval()
         # by the block's place: it gets the same new weights in both modes, whatever is randomized besides
         randomize(forgetting.get_submodule(block), normalization, seed_of(seed, places[block]))
         if normalization == "refit":
@@ -67,16 +69,14 @@ def blocks_of(model: Model, normalization: Normalization = "refit") -> list[str]
     FoodNet has sixteen, a torchvision ResNet one for each residual block, a plain stack of layers its layers.
     A normalization layer that stands alone is a block of its own, unless such layers are to be kept.
     """
-    _check_model(model)
-    return _blocks_below(model, "", normalization)[::-1]
+    return _blocks_below(_as_module(model), "", normalization)[::-1]
 
 
 def check_blocks(model: Model, blocks: Sequence[str]) -> None:
     """Raise ValueError unless every block is the path of a module of the model that has parameters."""
-    _check_model(model)
+    modules = dict(_as_module(model).named_modules())
     if isinstance(blocks, str) or not blocks:
         raise ValueError(f"`blocks` must be a list of at least one path of a module, got {described(blocks)}")
-    modules = dict(model.named_modules())
     known = [name for name, module in modules.items() if name and _has_parameters(module)]
     for block in blocks:
         if block not in modules:
@@ -126,16 +126,16 @@ def refit_statistics(model: nn.Module, inputs: Tensor, batch_size: int = 64) -> 
         norm.momentum, norm.training = momentum, False
 
 
-def is_normalization(module: nn.Module) -> bool:
+def is_normalization(module: nn.Module) -> TypeGuard[_NormalizationLayer]:
     """Tell whether the module normalizes with weights or statistics of its own."""
-    kinds = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
-    return isinstance(module, kinds)
+    return isinstance(module, _NormalizationLayer)
 
 
-def _check_model(model: Model) -> None:
+def _as_module(model: Model) -> nn.Module:
     if not isinstance(model, nn.Module) or not _has_parameters(model):
         got = f"a {type(model).__name__} without any" if isinstance(model, nn.Module) else described(model)
         raise ValueError(f"`model` must be an nn.Module with parameters that can be randomized, got {got}")
+    return model
 
 
 def _has_parameters(module: nn.Module) -> bool:

@@ -20,6 +20,7 @@ from .randomize import Mode, Normalization, randomized_models
 from .similarity import MEASURES, similarity
 from .statistics import with_nan
 
+Forgetting = Mode | Literal["labels"]  # how a model forgot, by its parameters or by what it was taught
 Number = float | None  # None where a similarity is not defined: JSON knows no NaN
 
 
@@ -28,7 +29,7 @@ class Comparison:
     """How alike the maps of one method are before and after the model forgot. Names and numbers only, to be JSON."""
 
     method: str
-    mode: Literal["cascading", "independent", "labels"]
+    mode: Forgetting
     seed: int
     blocks: list[str]  # in the order in which they were randomized; ["labels"] for a model of permuted labels
     similarity: dict[str, list[list[Number]]]  # measure -> inputs × blocks
@@ -60,7 +61,7 @@ def randomization(
     known = inputs if calibration is None else calibration
     originals = {name: explain(model, inputs, target) for name, explain in methods.items()}
     for seed in seeds:
-        alike = {name: {} for name in methods}
+        alike: dict[str, dict[str, dict[str, Tensor]]] = {name: {} for name in methods}
         forgetting = randomized_models(model, known, blocks, mode=mode, normalization=normalization, seed=seed)
         for block, changed in forgetting:  # outside the methods: refitting costs as much as a gradient
             for name, explain in methods.items():
@@ -122,7 +123,7 @@ def _check_methods(methods: object) -> None:
         raise ValueError(f"`methods` must be {expected}, got {described(methods)}")
 
 
-def _comparison(method: str, mode: str, seed: int, alike: Mapping[str, Mapping[str, Tensor]]) -> Comparison:
+def _comparison(method: str, mode: Forgetting, seed: int, alike: Mapping[str, Mapping[str, Tensor]]) -> Comparison:
     table = {measure: torch.stack([alike[block][measure] for block in alike], dim=1) for measure in MEASURES}
     as_lists = {measure: [_numbers(row) for row in values] for measure, values in table.items()}
     return Comparison(method, mode, seed, list(alike), as_lists)
@@ -140,7 +141,7 @@ class Curve:
     """The mean similarity after each block over all inputs and seeds, and its standard deviation."""
 
     method: str
-    mode: Literal["cascading", "independent", "labels"]
+    mode: Forgetting
     blocks: list[str]
     mean: dict[str, list[Number]]  # measure -> blocks
     spread: dict[str, list[Number]]  # measure -> blocks
@@ -214,12 +215,17 @@ def verdict(curve: Curve) -> SanityVerdict:
 
 
 def _kind(top: dict[str, Number], end: dict[str, Number]) -> Kind:
-    if None in (*top.values(), *end.values()):
+    after_top, after_all = _defined(top), _defined(end)
+    if after_top.keys() < top.keys() or after_all.keys() < end.keys():
         return "no map"
-    if min(end["rank"], end["rank_absolute"]) >= SAME:
+    if min(after_all["rank"], after_all["rank_absolute"]) >= SAME:
         return "ignores the model"
-    if top["rank"] >= KEPT:
+    if after_top["rank"] >= KEPT:
         return "shows the picture"
-    if max(end["rank_absolute"], end["ssim"], end["hog"]) >= KEPT:
+    if max(after_all["rank_absolute"], after_all["ssim"], after_all["hog"]) >= KEPT:
         return "keeps the edges"
     return "depends on the model"
+
+
+def _defined(similarities: Mapping[str, Number]) -> dict[str, float]:
+    return {measure: value for measure, value in similarities.items() if value is not None}

@@ -32,8 +32,8 @@ def mean_interval(values: Tensor, *, level: float = 0.95, n_resamples: int = 200
         raise ValueError(f"`level` must be a number between 0 and 1, got {described(level)}")
     if not isinstance(values, Tensor) or not values.is_floating_point() or values.ndim != 1 or values.isinf().any():
         raise ValueError(f"`values` must be a floating tensor (N,) of finite or NaN scores, got {described(values)}")
-    known = values.detach().cpu().double()
-    known = known[~known.isnan()].numpy()
+    every = values.detach().cpu().double()
+    known = every[~every.isnan()].numpy()
     mean = float(known.mean()) if len(known) else np.nan
     if len(known) < 2:
         return Interval(mean, np.nan, np.nan, len(known))
