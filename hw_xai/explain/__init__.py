@@ -6,6 +6,7 @@ Knows no subject and no particular network, reads no file and draws nothing: ten
 from ..core.layers import last_convolution
 from ..core.maps import last_map
 from .ascent import deep_dream, maximize_activation
+from .attending import attention_relevance, rollout
 from .attention import attention_maps, attention_rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
 from .catalog import METHODS
@@ -36,6 +37,7 @@ __all__ = [
     "Surrogate",
     "ada_sise",
     "attention_maps",
+    "attention_relevance",
     "attention_rollout",
     "block_layers",
     "cam",
@@ -66,6 +68,7 @@ __all__ = [
     "project",
     "record_activations",
     "rise",
+    "rollout",
     "saliency",
     "score_cam",
     "sense_report",

@@ -105,18 +105,27 @@ def gradient_x_attention(scores: Tensor, attentions: Sequence[Tensor]) -> Tensor
     kept, so that other scores of the same pass can follow. One backward pass. Chefer et al. 2021, arXiv 2103.15679.
     """
     layers = as_layers(attentions)
+    gradients = attention_gradients(scores, layers)
+    return (torch.stack([layer.detach() for layer in layers], dim=1) * gradients).clamp(min=0)
+
+
+def attention_gradients(scores: Tensor, attentions: Sequence[Tensor]) -> Tensor:
+    """∂ score / ∂ A: (N,), L × (N, H, T, T) -> (N, L, H, T, T), as for `gradient_x_attention`."""
+    layers = as_layers(attentions)
     n = len(layers[0])
     if not isinstance(scores, Tensor) or scores.shape != (n,):
         raise ValueError(f"`scores` must be a tensor of shape ({n},), one score per sentence, got {described(scores)}")
     connected = scores.requires_grad and all(layer.requires_grad for layer in layers)
-    gradients = torch.autograd.grad(scores.sum(), layers, retain_graph=True, allow_unused=True) if connected else [None]
+    gradients: Sequence[Tensor | None] = [None]
+    if connected:
+        ones = torch.ones_like(scores)  # not their sum: where no gradients are recorded, it would have none
+        gradients = torch.autograd.grad(scores, layers, ones, retain_graph=True, allow_unused=True)
     if any(gradient is None for gradient in gradients):
         raise ValueError(
             "`scores` must depend on `attentions` through their graph, got tensors that are not connected: take both "
             "from one forward pass with gradients enabled"
         )
-    products = [layer.detach() * gradient for layer, gradient in zip(layers, gradients, strict=True)]
-    return torch.stack(products, dim=1).clamp(min=0)
+    return torch.stack([gradient for gradient in gradients if gradient is not None], dim=1)
 
 
 def accumulated_relevance(weighted: Tensor) -> Tensor:

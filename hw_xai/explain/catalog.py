@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Literal, NamedTuple
 
 from .ascent import deep_dream, maximize_activation
+from .attending import attention_relevance, rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
 from .features import filter_activation
 from .gradients import gradient, guided_backprop, input_x_gradient, integrated_gradients, saliency, smooth_grad
@@ -297,6 +298,30 @@ METHODS: dict[str, Method] = {
         cost=lambda o: Passes(1, 0),
         use="One pass a photo, no gradient: where the class can be recognized. Must be trained once for each model.",
         paper="Gkartzonika et al. 2022, arXiv 2209.11189",
+    ),
+    "rollout": Method(
+        title="Attention rollout",
+        function=rollout,
+        signed=False,
+        locality="local",
+        approach="activation",
+        resolution="layer",
+        tuning="residual, heads",
+        cost=lambda o: Passes(1, 1),
+        use="Transformers only: which patches reach the tokens that are read. The same map for every class.",
+        paper="Abnar and Zuidema 2020, arXiv 2005.00928",
+    ),
+    "attention_relevance": Method(
+        title="Attention relevance",
+        function=attention_relevance,
+        signed=False,
+        locality="local",
+        approach="gradient",
+        resolution="layer",
+        tuning="",
+        cost=lambda o: Passes(1, 1),
+        use="Transformers only: rollout of the attention that speaks for the class. What speaks against is left out.",
+        paper="Chefer et al. 2021, arXiv 2103.15679",
     ),
     "filter_activation": Method(
         title="Filter activation",

@@ -23,14 +23,13 @@ FAST = {
     "shapley": {"segments": QUARTERS, "n_samples": 14},
     "lime": {"segments": QUARTERS, "n_samples": 60},
 }
-MAPS = ("cam", "grad_cam", "grad_cam_plus_plus", "layer_cam", "guided_grad_cam", "score_cam", "sidu", "sise",
-        "ada_sise", "lcam")  # fmt: skip
+ATTENTION = ("rollout", "attention_relevance")
 SLOPES = ("gradient", "saliency", "input_x_gradient", "smooth_grad", "integrated_gradients")
 EXPLAINERS = [name for name, method in METHODS.items() if method.explainer]
 SUITS = {  # what each network is not made for
-    "homework": [name for name in EXPLAINERS if name != "cam"],  # two linear layers behind the maps
-    "resnet18": EXPLAINERS,
-    "vit": [name for name in EXPLAINERS if name not in (*MAPS, "guided_backprop")],  # has neither maps nor ReLUs
+    "homework": [name for name in EXPLAINERS if name not in ("cam", *ATTENTION)],  # two linear layers behind the maps
+    "resnet18": [name for name in EXPLAINERS if name not in ATTENTION],
+    "vit": [name for name in EXPLAINERS if name not in ("cam", "guided_backprop", "guided_grad_cam")],  # no ReLUs
     "text": [*SLOPES, "occlusion", "shapley", "lime"],
 }  # fmt: skip
 
@@ -93,7 +92,7 @@ def options_of(name: str, kind: str) -> dict:
         options |= {"segments": torch.arange(6).reshape(6, 1), "fill": 0.0} if "segments" in options else {}
         options |= {"window": 2, "stride": 2} if "window" in options else {}
     if "learned" in inspect.signature(METHODS[name].function).parameters:
-        options["learned"] = LearnedCAM({"homework": 128, "resnet18": 512}[kind], 11)
+        options["learned"] = LearnedCAM({"homework": 128, "resnet18": 512, "vit": 16}[kind], 5 if kind == "vit" else 11)
     return options
 
 

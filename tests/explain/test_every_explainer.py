@@ -28,6 +28,7 @@ torch.nn.init.normal_(FAST["lcam"]["learned"].weight, generator=torch.Generator(
 FACTS = {"shape": (3, 16, 16), "n_regions": 4, "n_channels": 12}
 every_method = pytest.mark.parametrize("name", METHODS)
 every_explainer = pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.explainer])
+ATTENTION = ("rollout", "attention_relevance")  # of transformers only
 every_black_box = pytest.mark.parametrize(  # CAM reads the weights of the last layer: no function has them
     "name", [name for name, method in METHODS.items() if method.explainer and name != "cam"]
 )
@@ -35,7 +36,8 @@ KEPT = [
     (name, rule)
     for name, method in METHODS.items()
     for rule in RULES
-    if (name, rule) not in (("cam", "function"), ("filter_activation", "shape"))  # weights, and the layer's resolution
+    # weights, the layer's resolution, and where a network looks whatever it is asked for
+    if (name, rule) not in (("cam", "function"), ("filter_activation", "shape"), ("rollout", "target"))
     if method.explainer or rule not in ("target", "target_forms", "refusals")  # those are asked about a channel
 ]
 
@@ -69,9 +71,28 @@ class Pooled(nn.Module):
         return self.head(self.dropout(maps.mean(dim=(2, 3))))
 
 
+class Attending(nn.Module):
+    """Scores (N, 5) of pictures (N, 3, 16, 16) by a transformer that reads its first token."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 4, stride=4), nn.Linear(8, 5)
+        self.first = nn.Parameter(torch.randn(1, 1, 8))
+        self.block = nn.Sequential(*[nn.TransformerEncoderLayer(8, 2, 16, batch_first=True) for _ in range(2)])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        patches = self.stem(inputs).flatten(2).mT
+        return self.head(self.block(torch.cat([self.first.expand(len(inputs), -1, -1), patches], dim=1))[:, 0])
+
+
 @pytest.fixture
 def small_net(request, small_net) -> nn.Module:
-    return Pooled(small_net) if request.node.callspec.params["name"] == "cam" else small_net
+    name = request.node.callspec.params["name"]
+    if name in ATTENTION:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return Attending().double()
+    return Pooled(small_net) if name == "cam" else small_net
 
 
 class Counting(nn.Module):
