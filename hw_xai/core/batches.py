@@ -102,11 +102,12 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def progress_bar(total: int, description: str, progress: bool):
+def progress_bar(total: int | None, description: str, progress: bool):
     """Return a tqdm bar, to be used in a `with`; one that stays silent unless progress is asked for."""
     listener = _listener.get()
     bar = tqdm(total=total, desc=description, disable=not progress)
-    return bar if listener is None else _Heard(bar, total, listener)
+    # what has no length is nowhere near its end: a listener hears of nothing but steps to a known one
+    return bar if listener is None or total is None else _Heard(bar, total, listener)
 
 
 class _Heard:

@@ -124,7 +124,8 @@ def deep_dream(
     check_amount("lr", lr)
     as_pictures(inputs)
     height, width = inputs.shape[2:]
-    sizes = [tuple(round(side / octave_scale**o) for side in (height, width)) for o in reversed(range(octaves))]
+    scales = [octave_scale**o for o in reversed(range(octaves))]
+    sizes = [(round(height / scale), round(width / scale)) for scale in scales]
     if octave_scale < 1 or min(sizes[0]) < 2:
         raise ValueError(f"`octave_scale` must be at least 1 and leave 2 pixels, got {octave_scale} for {octaves}")
     layer = find_layer(model, layer)
@@ -239,7 +240,7 @@ def looked_at(picture: Tensor, view: View) -> Tensor:
     cos, sin = view.zoom * math.cos(view.angle), view.zoom * math.sin(view.angle)
     # both axes run from -1 to 1 whatever the sides are, so a turn must cross from one unit to the other
     matrix = [[cos, -sin * height / width, 2 * view.right], [sin * width / height, cos, 2 * view.down]]
-    grid = nn.functional.affine_grid(torch.tensor(matrix).to(picture).expand(n, 2, 3), picture.shape, False)
+    grid = nn.functional.affine_grid(torch.tensor(matrix).to(picture).expand(n, 2, 3), list(picture.shape), False)
     return nn.functional.grid_sample(picture - 0.5, grid, align_corners=False) + 0.5
 
 
@@ -259,7 +260,8 @@ def mirrored(n: int, length: int, shift: int) -> Tensor:
 def adam(lr: float, keep: tuple[float, float] = (0.9, 0.999)) -> Callable[[Tensor], Tensor]:
     """Return a function from each gradient to the step that Adam takes uphill (Kingma and Ba 2014, arXiv 1412.6980)."""
     # 1e-4 and not 1e-8: a wave that nothing but rounding speaks for must not grow like the others
-    mean = square = 0.0  # written out here, because the first step of torch.optim's takes seconds of imports
+    mean: Tensor | float = 0.0  # written out here, because the first step of torch.optim's takes seconds of imports
+    square: Tensor | float = 0.0
     count = 0
 
     def step(gradient: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ or nothing for one sentence. Attention tells what a head reads, not why the mode
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -88,7 +88,8 @@ def attention_rollout(
     n_layers, n_tokens = attentions.shape[-4], attentions.shape[-1]
     if start_layer >= n_layers:
         raise ValueError(f"`start_layer` must be between 0 and {n_layers - 1}, got {start_layer}")
-    fused = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}[heads](attentions, dim=-3)  # (..., L, T, T)
+    fusions: dict[str, Callable[..., Tensor]] = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
+    fused = fusions[heads](attentions, dim=-3)  # (..., L, T, T)
     # "max" and "min" leave distributions; a row in which no token is seen by all heads has only its zeros
     fused = fused / fused.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(fused.dtype).tiny)
     eye = torch.eye(n_tokens).to(fused)

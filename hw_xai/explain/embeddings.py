@@ -3,6 +3,9 @@
 Arrays in, arrays out. See `projection` for plots of them, and `separation` for the senses of a word.
 """
 
+from collections.abc import Callable
+from typing import overload
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +17,10 @@ Array = np.ndarray | Tensor
 TRANSFORMS = ("raw", "centred", "z-scored")
 
 
+@overload
+def cosine_similarity(a: np.ndarray, b: Array | None = None) -> np.ndarray: ...
+@overload
+def cosine_similarity(a: Tensor, b: Array | None = None) -> Tensor: ...
 def cosine_similarity(a: Array, b: Array | None = None) -> Array:
     """Cosine of the angle between each row of a and each row of b: (n, d), (m, d) -> (n, m); b None is a.
 
@@ -23,6 +30,10 @@ def cosine_similarity(a: Array, b: Array | None = None) -> Array:
     return _pairwise(lambda a, b: (unit(a) @ unit(b).mT).clamp(-1, 1), a, b)
 
 
+@overload
+def euclidean_distance(a: np.ndarray, b: Array | None = None) -> np.ndarray: ...
+@overload
+def euclidean_distance(a: Tensor, b: Array | None = None) -> Tensor: ...
 def euclidean_distance(a: Array, b: Array | None = None) -> Array:
     """Length of the difference between each row of a and each row of b: (n, d), (m, d) -> (n, m); b None is a.
 
@@ -37,7 +48,7 @@ def unit(x: Tensor) -> Tensor:
     return x / x.norm(dim=1, keepdim=True).clamp(min=0.5)  # 1 or more unless the row is zero
 
 
-def _pairwise(measure, a: Array, b: Array | None) -> Array:
+def _pairwise(measure: Callable[[Tensor, Tensor], Tensor], a: Array, b: Array | None) -> Array:
     """Apply measure (n, d), (m, d) -> (n, m) to vectors or matrices of either kind."""
     as_numpy = not isinstance(a, Tensor)
     a = as_rows("a", a)

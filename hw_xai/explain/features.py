@@ -1,6 +1,6 @@
 """What layers and channels respond to: recorded activations, activation maps, and the images that excite them most."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -113,11 +113,12 @@ def extreme_images(
         indices = torch.arange(first, first + values.shape[1]).expand_as(values)
         batch = Ranked(indices, values, _places(response).transpose(0, 1).cpu())
         most, least = _best(most, batch, k, True), _best(least, batch, k, False)
-    if most is None:
+    if most is None or least is None:
         raise ValueError("`dataset` must hold at least one image, got none")
+    ends = most, least
     if isinstance(channel, int):
-        most, least = (Ranked(*(part[0] for part in ranked)) for ranked in (most, least))
-    return ExtremeImages(most, least)
+        return ExtremeImages(*(Ranked(*(part[0] for part in ranked)) for ranked in ends))
+    return ExtremeImages(*ends)
 
 
 def mean_activations(
@@ -132,11 +133,11 @@ def mean_activations(
 
     dataset: as for `extreme_images`. The vectors to project, layer by layer. One forward pass per image.
     """
-    layers = [find_layer(model, layer) for layer in layers]
-    rows: list[list[Tensor]] = [[] for _ in layers]
-    for _, inputs, recording in _passes(model, layers, dataset, batch_size, progress):
-        for row, layer in zip(rows, layers, strict=True):
-            activation = channels_first(recording[layer], layer, inputs)
+    modules = [find_layer(model, layer) for layer in layers]
+    rows: list[list[Tensor]] = [[] for _ in modules]
+    for _, inputs, recording in _passes(model, modules, dataset, batch_size, progress):
+        for row, module in zip(rows, modules, strict=True):
+            activation = channels_first(recording[module], module, inputs)
             row.append(activation.reshape(*activation.shape[:2], -1).mean(dim=2).float().cpu())
     if not rows[0]:
         raise ValueError("`dataset` must hold at least one image, got none")
@@ -148,11 +149,12 @@ def _passes(
 ) -> Iterator[tuple[int, Tensor, Recording]]:
     """Run the model on a data set batch by batch; yield each first index, the batch and what layers gave."""
     check_count("batch_size", batch_size)
-    total = len(dataset) if hasattr(dataset, "__len__") else None
+    total = len(dataset) if isinstance(dataset, Sized) else None
     # a map-style data set may lack the IndexError that ends a plain `for`
     items = (dataset[i] for i in range(total)) if hasattr(dataset, "__getitem__") and total is not None else dataset
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    first, batch = 0, []
+    first = 0
+    batch: list[Tensor] = []
 
     def run() -> tuple[Tensor, Recording]:
         inputs = torch.stack(batch)

@@ -106,7 +106,8 @@ def inpainted(x: Tensor, hidden: Tensor) -> Tensor:
     return torch.from_numpy(painted * step + low).to(x)
 
 
-_NAMED = {  # the name, what it does, the least dimensions of inputs that it makes sense for
+# the name, what it does, the least dimensions of inputs that it makes sense for
+_NAMED: dict[str, tuple[Callable[..., Tensor], int]] = {
     "zero": (zeros, 2),
     "channel_mean": (channel_means, 3),
     "blur": (blurred, 3),

@@ -231,7 +231,7 @@ def path_rule(method: Rule, n_steps: int) -> tuple[list[float], list[float]]:
 
 def as_baselines(baselines: Baselines, inputs: Tensor) -> list[Tensor]:
     """Return the baselines as a list of tensors like inputs (N, ...)."""
-    several = list(baselines) if isinstance(baselines, list | tuple) else [0.0 if baselines is None else baselines]
+    several = list(baselines) if isinstance(baselines, Sequence) else [0.0 if baselines is None else baselines]
     if not several:
         raise ValueError("`baselines` must hold at least one baseline, got an empty list")
     return [like_inputs("baselines", baseline, inputs) for baseline in several]

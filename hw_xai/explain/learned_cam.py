@@ -141,6 +141,7 @@ def lcam(
 
 def total_variation(maps: Tensor) -> Tensor:
     """Return the mean over n maps (n, 1, h, w) of ½ (Σ |steps between neighbours|² + 0.3 Σ border²)."""
-    steps = sum(maps.diff(dim=d).square().sum() for d in spatial(maps))
-    border = sum(maps.select(d, end).square().sum() for d in spatial(maps) for end in (0, -1))
+    none = maps.new_zeros(())
+    steps = sum((maps.diff(dim=d).square().sum() for d in spatial(maps)), none)
+    border = sum((maps.select(d, end).square().sum() for d in spatial(maps) for end in (0, -1)), none)
     return (steps + 0.3 * border) / (2 * len(maps))

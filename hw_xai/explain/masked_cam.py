@@ -233,12 +233,15 @@ def maps_and_slopes(
         outputs = [recording[layer] for layer in layers]
         # of log p: 1/p times the gradient of p, which matters to no comparison, and less prone to vanish
         meaning = meaning_of(model, scores.detach(), probabilities)
-        log_p = {"softmax": scores.log_softmax(dim=1), "sigmoid": logsigmoid(scores)}.get(meaning, scores)[0, index]
-        slopes = torch.autograd.grad(log_p, outputs, allow_unused=True) if log_p.requires_grad else [None]
-    if any(s is None for s in slopes):
+        logs: dict[Probabilities, Tensor] = {"softmax": scores.log_softmax(dim=1), "sigmoid": logsigmoid(scores)}
+        log_p = logs.get(meaning, scores)[0, index]
+        slopes: Sequence[Tensor | None] = [None] * len(layers)
+        if log_p.requires_grad:
+            slopes = torch.autograd.grad(log_p, outputs, allow_unused=True)
+    of_maps = [as_maps(s, layer, x) for s, layer in zip(slopes, layers, strict=True) if s is not None]
+    if len(of_maps) < len(layers):
         cause = "(is there a detach(), no_grad() or argmax behind it?)"
         raise ValueError(f"`layers` must all lead to the scores, got one that they do not depend on {cause}")
-    of_maps = [as_maps(s, layer, x) for s, layer in zip(slopes, layers, strict=True)]
     return index, maps, [s.mean(dim=spatial(s))[0] for s in of_maps], meaning
 
 

@@ -5,6 +5,7 @@ No plot stands alone: a projection comes with what it loses.
 
 import importlib.util
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,11 @@ def project(
     vectors = as_rows("vectors", vectors).detach().cpu().double().numpy()
     check_count("n_components", n_components)
     check_count("seed", seed, least=0)
-    settings_of = {"pca": pca_settings, "tsne": tsne_settings, "umap": umap_settings}
+    settings_of: dict[str, Callable[..., tuple[str, dict]]] = {
+        "pca": pca_settings,
+        "tsne": tsne_settings,
+        "umap": umap_settings,
+    }
     check_choice("method", method, settings_of)
     for name, value, owner in (("perplexity", perplexity, "tsne"), ("n_neighbors", n_neighbors, "umap")):
         if value is not None and method != owner:

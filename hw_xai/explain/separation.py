@@ -119,9 +119,9 @@ def sense_report(
     _, n, _ = hidden_states.shape
     control = _as_layers("control", control, hidden_states.shape[:2])
     check_count("seed", seed, least=0)
-    position = np.asarray(position, dtype=float)
-    if position.shape != (n,) or not np.isfinite(position).all():
-        raise ValueError(f"`position` must be {n} finite numbers, one for each vector, got shape {position.shape}")
+    places = np.asarray(position, dtype=float)
+    if places.shape != (n,) or not np.isfinite(places).all():
+        raise ValueError(f"`position` must be {n} finite numbers, one for each vector, got shape {places.shape}")
     senses, judged, pool = _split(labels, train, n)
     if k is None:
         k = max(1, min(5, int(np.bincount(senses[pool]).min()) - 1))
@@ -134,7 +134,7 @@ def sense_report(
     jitter = np.random.default_rng(seed).random((n, n))
     neighbours = _Neighbours(senses, judged, pool, jitter)
     counts = np.bincount(senses[judged])
-    by_position = np.abs(position[:, None] - position)
+    by_position = np.abs(places[:, None] - places)
     return SenseReport(
         model=_separation(hidden_states, _as_others("others", others, hidden_states), neighbours, k),
         control=_separation(control, _as_others("control_others", control_others, control), neighbours, k),
@@ -272,19 +272,19 @@ def _as_others(name: str, value: Array | None, hidden_states: np.ndarray) -> np.
 
 def _split(labels: Sequence, train: Sequence[bool] | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the senses as numbers (n,), the indices of judged vectors and of those to find neighbours among."""
-    labels = np.asarray(labels)
-    if labels.shape != (n,):
-        raise ValueError(f"`labels` must be {n} names, one for each vector, got shape {labels.shape}")
-    names, senses = np.unique(labels, return_inverse=True)
+    given = np.asarray(labels)
+    if given.shape != (n,):
+        raise ValueError(f"`labels` must be {n} names, one for each vector, got shape {given.shape}")
+    names, senses = np.unique(given, return_inverse=True)
     if train is None:
         judged = pool = np.arange(n)
     else:
-        train = np.asarray(train)
-        if train.shape != (n,) or train.dtype != bool or not train.any():
+        in_pool = np.asarray(train)
+        if in_pool.shape != (n,) or in_pool.dtype != bool or not in_pool.any():
             raise ValueError(
-                f"`train` must be {n} booleans and true for some, got {train.dtype} of shape {train.shape}"
+                f"`train` must be {n} booleans and true for some, got {in_pool.dtype} of shape {in_pool.shape}"
             )
-        judged, pool = np.flatnonzero(~train), np.flatnonzero(train)
+        judged, pool = np.flatnonzero(~in_pool), np.flatnonzero(in_pool)
     counts = np.bincount(senses[judged], minlength=len(names))
     if len(names) < 2 or counts.min() < 2:
         got = ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))

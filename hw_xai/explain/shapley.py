@@ -72,9 +72,11 @@ def shapley(
     >>> shapley(small_network(), pictures(), segments=(pictures()[0, 0] > 0.5).long(), n_samples=20).shape
     torch.Size([3, 1, 16, 16])
     """
-    options = {"segments": segments, "method": method, "n_samples": n_samples, "fill": fill, "seed": seed}
-    found = shapley_values(model, inputs, target, **options, batch_size=batch_size, progress=progress)
-    return torch.cat([one.attribution for one in found])
+    values = shapley_values(
+        model, inputs, target, segments=segments, method=method, n_samples=n_samples, fill=fill, seed=seed,
+        batch_size=batch_size, progress=progress,
+    )  # fmt: skip
+    return torch.cat([one.attribution for one in values])
 
 
 def shapley_values(

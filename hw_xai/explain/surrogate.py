@@ -8,7 +8,7 @@ of `lime_image.LimeImageExplainer` called by hand with the same samples and the 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 import torch
@@ -88,9 +88,11 @@ def lime(
     >>> lime(small_network(), pictures(), segments=(pictures()[0, 0] > 0.5).long(), n_samples=40).shape
     torch.Size([3, 1, 16, 16])
     """
-    options = {"segments": segments, "surrogate": surrogate, "n_samples": n_samples, "n_features": n_features}
-    options |= {"fill": fill, "seed": seed, "batch_size": batch_size, "progress": progress}
-    return torch.cat([found.attribution for found in lime_surrogates(model, inputs, target, **options)])
+    surrogates = lime_surrogates(
+        model, inputs, target, segments=segments, surrogate=surrogate, n_samples=n_samples, n_features=n_features,
+        fill=fill, seed=seed, batch_size=batch_size, progress=progress,
+    )  # fmt: skip
+    return torch.cat([one.attribution for one in surrogates])
 
 
 def lime_surrogates(
@@ -149,6 +151,17 @@ def lime_surrogates(
         return [fit(x, t, r, *f) for r, (x, t, *f) in zip(regions, rows, strict=True)]
 
 
+class LimeOptions(TypedDict, total=False):
+    """The options of `lime` that all runs of a report share."""
+
+    surrogate: Kind
+    n_samples: int
+    n_features: int | None
+    fill: Tensor | float | None
+    batch_size: int | None
+    progress: bool
+
+
 def lime_report(
     model: Model,
     inputs: Tensor,
@@ -157,7 +170,7 @@ def lime_report(
     n_seeds: int = 5,
     seed: int = 0,
     segments: Segments = None,
-    **options: object,
+    **options: Unpack[LimeOptions],
 ) -> list[LimeReport]:
     """Run LIME with n_seeds seeds on the same superpixels; return for each input how good and how stable it is.
 
@@ -204,8 +217,8 @@ def as_regions(segments: Segments, inputs: Tensor) -> list[Tensor]:
         if segments is not None and not callable(segments):
             raise ValueError(f"`segments` must be None, a function or a LongTensor, got {described(segments)}")
         if inputs.ndim != 4:
-            shape = tuple(inputs.shape)
-            raise ValueError(f"`segments` must be given as a LongTensor unless inputs are (N, C, H, W), got {shape}")
+            got = tuple(inputs.shape)
+            raise ValueError(f"`segments` must be given as a LongTensor unless inputs are (N, C, H, W), got {got}")
         regions = torch.stack([_segmented(segments or superpixels(), picture) for picture in inputs.detach()])
     # lime hides "superpixel number j" for column j = 0 ... K-1: numbered from 1, the last one would never be hidden
     return [torch.unique(row, return_inverse=True)[1][None].to(inputs.device) for row in regions]

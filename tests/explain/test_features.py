@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hw_xai.core.batches import listening
 from hw_xai.explain import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
 
 
@@ -101,6 +102,14 @@ def test_any_walk_is_a_data_set_and_no_more_than_a_batch_is_held(small_net, imag
         assert found.most.indices.tolist() == expected.most.indices.tolist()
     handle.remove()
     assert sizes[:5] == [5, 10, 15, 20, 23]
+
+
+def test_a_listener_hears_of_steps_to_an_end_that_is_known(small_net, images):
+    heard = []
+    with listening(lambda done, total: heard.append((done, total))):
+        extreme_images(small_net, list(images), "block.0", 1, batch_size=20)
+        extreme_images(small_net, iter(images), "block.0", 1, batch_size=20)  # says nothing of its length
+    assert heard == [(20, 23), (23, 23)]
 
 
 def test_fewer_images_than_asked_for_are_all_there_are(small_net, images):
