@@ -31,7 +31,7 @@ from ..running.cluster import There, connected, threads_of
 from ..running.course_file import Rules, read_rules, write_rules
 from ..running.journal import NAME, Journal
 from ..running.processors import processors
-from ..running.rules import POOL, Course, course_data, course_from, due_date, private_seeds
+from ..running.rules import POOL, Course, Isolation, course_data, course_from, due_date, private_seeds
 from ..running.whose import remember, under_their_names
 from .report import say_changed, write_book
 from .rules import agreed, agreed_roster, course_arguments, rules_from, some
@@ -262,7 +262,7 @@ def _course(options: argparse.Namespace, rules: Rules, journal: Journal) -> Cour
     secret = journal.secret if options.seed is None else ""
     seeds = private_seeds(secret, POOL) if secret else private_seeds(f"fixed {options.seed}")
     key = _key(journal) if rules.questions else {}
-    tier = "none" if options.i_trust_these_submissions else options.isolation
+    tier: Isolation = "none" if options.i_trust_these_submissions else options.isolation
     return Course(**rules.of_course(), isolation=tier, seeds=seeds, key=key, secret=secret)
 
 

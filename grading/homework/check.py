@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -67,7 +68,7 @@ def check(name: str, function: Callable, *, language: Language | None = None) ->
     if name not in EXERCISES:
         raise ValueError(f'`name` must be an exercise, got "{name}".{nearest(name, EXERCISES)}')
     exercise = EXERCISES[name]
-    language = language or os.environ.get("HW_XAI_LANGUAGE", "both")
+    language = language or cast(Language, os.environ.get("HW_XAI_LANGUAGE", "both"))
     seconds = 0.0
     for seed in PUBLIC_SEEDS:
         verdict, spent = _judged(name, exercise, function, seed)  # a right one has a note in its hint, or none

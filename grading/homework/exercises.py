@@ -109,8 +109,8 @@ SEED_DECIDES = Property(
 
 def lime_weights(masks: Tensor, scores: Tensor, weights: Tensor, alpha: float) -> np.ndarray:
     """Masks (S, K), scores and weights (S,) -> (K,): argmin Σ wₛ (scoreₛ − b − maskₛ · c)² + alpha Σ c², b free."""
-    masks, scores, weights = (values.double().numpy() for values in (masks, scores, weights))
-    return Ridge(alpha=alpha).fit(masks, scores, sample_weight=weights).coef_
+    x, y, w = (values.double().numpy() for values in (masks, scores, weights))
+    return Ridge(alpha=alpha).fit(x, y, sample_weight=w).coef_
 
 
 def maximize_activation(model, layer, channel: int, start: Tensor, n_steps: int, lr: float) -> Tensor:
@@ -135,9 +135,10 @@ def randomize_layers(model: nn.Module, inputs: Tensor, target: Tensor, n_layers:
     `torch.manual_seed(seed)`, so that the result does not depend on their order.
     """
     forgetful = copy.deepcopy(model)
-    for layer in [m for m in forgetful.modules() if hasattr(m, "reset_parameters")][-n_layers:]:
+    resets = [getattr(layer, "reset_parameters", None) for layer in forgetful.modules()]
+    for reset in list(filter(None, resets))[-n_layers:]:
         torch.manual_seed(seed)
-        layer.reset_parameters()
+        reset()
     return torch.stack([explain.saliency(m, inputs, target) for m in (model, forgetful)])
 
 
@@ -146,7 +147,7 @@ def token_ig(model, inputs_embeds: Tensor, target: Tensor, baselines: Tensor, n_
     return explain.integrated_gradients(model, inputs_embeds, target, baselines=baselines, n_steps=n_steps).sum(dim=2)
 
 
-def pca_projection(vectors: Tensor, n_components: int) -> Tensor:
+def pca_projection(vectors: Tensor, n_components: int) -> np.ndarray:
     """(n, d) -> (n, n_components)."""
     return explain.project(vectors, "pca", n_components=n_components).points
 

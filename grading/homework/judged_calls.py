@@ -4,14 +4,18 @@ The inputs are chosen so that every known wrong version is far from the right on
 """
 
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from hw_xai.explain import gradient, integrated_gradients
 
-from ..isolation.inside.calls import Call, objects_of
+from ..isolation.inside.calls import Call, Value, objects_of
 from ..isolation.inside.networks import Layer, Subject
+
+Arguments = dict[str, Value]
 
 
 def pictures(seed: int, n: int = 2, size: int = 12) -> np.ndarray:
@@ -46,7 +50,7 @@ def noise_calls(seed: int) -> list[Call]:
     network, target = Subject("small_cnn", seed), targets(seed, 4)
     ranges = np.array([8, 5, 2, 1.3], dtype=np.float32)[:, None, None, None]
     inputs = ranges * (pictures(seed, 4) - 0.4)
-    common = {"model": network, "inputs": inputs, "target": target}
+    common: Arguments = {"model": network, "inputs": inputs, "target": target}
     noisy = [  # with two draws one draw too few shows
         Call({**common, "n_samples": n, "noise_level": 0.3, "seed": 6 * seed + i}, times=2 if (n, i) == (16, 0) else 1)
         for n in (16, 2)
@@ -77,16 +81,21 @@ def _paths(seed: int) -> list[Call]:
     ]
 
 
+def _on_path(call: Call) -> tuple[nn.Module, Tensor, Tensor, Tensor, int]:
+    """Return the arguments of a call of `_paths` as a function gets them."""
+    return cast(tuple[nn.Module, Tensor, Tensor, Tensor, int], tuple(objects_of(call).values()))
+
+
 def _bend(call: Call) -> float:
     """Return by how much four times as many steps change the result, relative to its largest value."""
-    model, inputs, target, baselines, n = objects_of(call).values()
+    model, inputs, target, baselines, n = _on_path(call)
     few, many = (integrated_gradients(model, inputs, target, baselines=baselines, n_steps=k) for k in (n, 4 * n))
     return float((many - few).abs().max() / few.abs().max())
 
 
 def _ends(call: Call) -> float:
     """Return by how much the mean of the gradients at linspace(0, 1, n) changes the result."""
-    model, inputs, target, baselines, n = objects_of(call).values()
+    model, inputs, target, baselines, n = _on_path(call)
     right = integrated_gradients(model, inputs, target, baselines=baselines, n_steps=n)
     points = [baselines + alpha * (inputs - baselines) for alpha in torch.linspace(0, 1, n)]
     wrong = (inputs - baselines) * sum(gradient(model, point, target) for point in points) / n
@@ -100,7 +109,10 @@ def occlusion_calls(seed: int) -> list[Call]:
     """Windows that fit the side exactly, overlapping and not; each class once, then pictures wider than high."""
     network, target = Subject("small_cnn", seed), targets(seed)
     wide = np.concatenate([pictures(seed + 1), pictures(seed + 2)[..., :6]], axis=3)  # (2, 3, 12, 18)
-    every = {"inputs": pictures(seed, 5), "target": targets(seed, 5)}  # one class at least has places against it
+    every: Arguments = {
+        "inputs": pictures(seed, 5),
+        "target": targets(seed, 5),
+    }  # one class at least has places against it
     return [
         Call({"model": network, "inputs": pictures(seed), "target": target, "window": 4, "stride": 2}, times=2),
         Call({"model": network, **every, "window": 4, "stride": 4}),
@@ -128,7 +140,7 @@ def surrogate_calls(seed: int) -> list[Call]:
 
 def channel_calls(seed: int) -> list[Call]:
     """One channel of each kind of layer, for three pictures; negative values among them."""
-    common = {"model": Subject("small_cnn", seed), "inputs": pictures(seed, 3)}
+    common: Arguments = {"model": Subject("small_cnn", seed), "inputs": pictures(seed, 3)}
     places = (("second", 1), ("first", 2), ("norm", 2))
     return [Call({**common, "layer": Layer(path), "channel": k}, times=2) for path, k in places]
 
@@ -137,7 +149,7 @@ def ascent_calls(seed: int) -> list[Call]:
     """Three starts, for few large steps that reach the limits of a picture and for more small ones."""
     # bright and dark, so that their gradients differ in size; before the second layer the network is linear
     shades = np.array([1, 0.4, 0.05], dtype=np.float32)[:, None, None, None]
-    common = {"model": Subject("small_cnn", seed), "layer": Layer("second")}
+    common: Arguments = {"model": Subject("small_cnn", seed), "layer": Layer("second")}
     start = pictures(seed, 3) * shades
     return [
         Call({**common, "channel": 1, "start": start, "n_steps": 4, "lr": 0.1}, times=2),
@@ -147,7 +159,11 @@ def ascent_calls(seed: int) -> list[Call]:
 
 def cam_calls(seed: int) -> list[Call]:
     """Each class once, so that some places speak for it and others against; maps small and of the pictures' size."""
-    common = {"model": Subject("small_cnn", seed), "inputs": pictures(seed, 5), "target": targets(seed, 5)}
+    common: Arguments = {
+        "model": Subject("small_cnn", seed),
+        "inputs": pictures(seed, 5),
+        "target": targets(seed, 5),
+    }
     return [
         Call({**common, "layer": Layer("second")}, times=2),
         Call({**common, "layer": Layer("first")}),
@@ -159,7 +175,7 @@ def cam_calls(seed: int) -> list[Call]:
 
 def forgetting_calls(seed: int) -> list[Call]:
     """The last layer, the last three and all four of them forgotten."""
-    common = {"model": Subject("small_cnn", seed), "inputs": pictures(seed), "target": targets(seed)}
+    common: Arguments = {"model": Subject("small_cnn", seed), "inputs": pictures(seed), "target": targets(seed)}
     return [Call({**common, "n_layers": n, "seed": seed + 1 + n}, times=2) for n in (1, 3, 4)]
 
 
@@ -182,7 +198,11 @@ def token_calls(seed: int) -> list[Call]:
     rng = np.random.default_rng(seed)
     inputs = 3 * rng.standard_normal((2, 6, 8)).astype(np.float32)
     padding = np.broadcast_to(2 * rng.standard_normal((1, 1, 8)).astype(np.float32), inputs.shape).copy()
-    common = {"model": Subject("small_sequence", seed), "inputs_embeds": inputs, "target": targets(seed, 2, 4)}
+    common: Arguments = {
+        "model": Subject("small_sequence", seed),
+        "inputs_embeds": inputs,
+        "target": targets(seed, 2, 4),
+    }
     return [
         Call({**common, "baselines": padding, "n_steps": 8}, times=2),
         Call({**common, "baselines": np.zeros_like(inputs), "n_steps": 8}),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..words import Text
-from .magics import parse, python_of
+from .magics import end_of, parse, python_of
 
 PAIR = re.compile(r"""(["'])(?P<name>Q\d{1,3})\1\s*:\s*(["'])(?P<letters>[^"'\n]{0,40})\3""")
 LONGEST = 1000  # characters of an answer as it is written
@@ -79,10 +79,11 @@ def key_and_value(key: ast.expr | None, value: ast.expr | None, lines: Sequence[
     """Return an entry, None unless its key is a short string and its value a literal that is not too long."""
     if not isinstance(key, ast.Constant) or not isinstance(key.value, str) or len(key.value) > 40 or value is None:
         return None
-    length = value.end_col_offset - value.col_offset  # not ast.get_source_segment: it reads all the source every time
-    if value.end_lineno > value.lineno:
-        length = sum(map(len, lines[value.lineno - 1 : min(value.end_lineno, value.lineno + 50)]))
-    long = length > LONGEST or value.end_lineno - value.lineno >= 50
+    end, column = end_of(value)
+    length = column - value.col_offset  # not ast.get_source_segment: it reads all the source every time
+    if end > value.lineno:
+        length = sum(map(len, lines[value.lineno - 1 : min(end, value.lineno + 50)]))
+    long = length > LONGEST or end - value.lineno >= 50
     parts = [part.value for part in ast.walk(value) if isinstance(part, ast.Constant)]
     if long or any(isinstance(part, str) and not part.isascii() and not sound(part) for part in [*parts, key.value]):
         return None

@@ -155,8 +155,9 @@ def _bounded(file: BinaryIO, path: Path, most: int) -> None:
 
     Read as zipfile reads it, or the look would be worth nothing; by its size, whatever it says of the number of files.
     """
-    end = zipfile._EndRecData(file)
-    if end and (end[zipfile._ECD_ENTRIES_TOTAL] > most or end[zipfile._ECD_SIZE] > most * LONGEST_ENTRY):
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private: typeshed has neither it nor its fields
+    total, size = zipfile._ECD_ENTRIES_TOTAL, zipfile._ECD_SIZE  # type: ignore[attr-defined]
+    if end and (end[total] > most or end[size] > most * LONGEST_ENTRY):
         raise Unreadable(_cannot(path.name, f"a zip of more than {most} files", f"壓縮檔內超過 {most} 個檔案"))
 
 

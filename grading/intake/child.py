@@ -59,8 +59,7 @@ class Child:
     def ask(self, request: dict) -> dict:
         """Return what `reads` answers to a request, in the child. CouldNotBeRead: no child survived it."""
         try:
-            self._begin()
-            data = self._ask(json.dumps(request).encode(), time.monotonic() + self.limits.wall_seconds)
+            data = self._ask(self._begin(), json.dumps(request).encode(), time.monotonic() + self.limits.wall_seconds)
         except BaseException as error:
             self._kill()
             if isinstance(error, EOFError | OSError):
@@ -90,9 +89,10 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self) -> None:
-        if self._process and self._process.poll() is None:
-            return
+    def _begin(self) -> socket.socket:
+        """Return the connection to the child, which is started where there is none."""
+        if self._connection and self._process and self._process.poll() is None:
+            return self._connection
         self._connection, theirs = socket.socketpair()
         start = f"import sys; sys.path[:] = {sys.path!r}; from grading.intake.child import main; "
         with theirs:
@@ -105,14 +105,15 @@ class Child:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for the supervisor
             )
+        return self._connection
 
-    def _ask(self, request: bytes, deadline: float) -> dict:
-        self._connection.settimeout(max(0.001, deadline - time.monotonic()))
-        self._connection.sendall(len(request).to_bytes(8) + request)
-        size = int.from_bytes(_receive(self._connection, 8, deadline))
+    def _ask(self, connection: socket.socket, request: bytes, deadline: float) -> dict:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        connection.sendall(len(request).to_bytes(8) + request)
+        size = int.from_bytes(_receive(connection, 8, deadline))
         if size > LARGEST_REPLY:
             raise OSError("a child said more than it ever does")
-        data = json.loads(_receive(self._connection, size, deadline))
+        data = json.loads(_receive(connection, size, deadline))
         if not isinstance(data, dict):
             raise OSError("a child said what it never says")
         return data

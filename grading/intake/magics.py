@@ -98,13 +98,13 @@ class Replacements(ast.NodeVisitor):
     """
 
     def __init__(self):
-        self.rows: list[tuple[ast.AST, str]] = []
+        self.rows: list[tuple[ast.stmt | ast.expr, str]] = []
 
     def visit_Expr(self, node: ast.Expr) -> None:
         if not asks_ipython(node.value):
             return self.generic_visit(node)
-        timed = timed_by(node.value)
-        self.rows.append((node, timed if timed and parsed(timed) and parsed(timed).body else "pass"))
+        tree = parsed(timed := timed_by(node.value))
+        self.rows.append((node, timed if tree and tree.body else "pass"))
 
     def visit_Call(self, node: ast.Call) -> None:
         if not asks_ipython(node):
@@ -131,7 +131,7 @@ def timed_by(node: ast.AST, any_magic: bool = False) -> str:
     return ""
 
 
-def spliced(text: str, rows: Sequence[tuple[ast.AST, str]]) -> str:
+def spliced(text: str, rows: Sequence[tuple[ast.stmt | ast.expr, str]]) -> str:
     """Return a text with what stands at each node replaced; ast counts columns in bytes."""
     starts = [0]
     data = text.encode()
@@ -141,8 +141,16 @@ def spliced(text: str, rows: Sequence[tuple[ast.AST, str]]) -> str:
     for node, new in sorted(rows, key=lambda row: (row[0].lineno, row[0].col_offset)):
         place = starts[node.lineno - 1] + node.col_offset
         pieces += [data[end:place], new.encode()]
-        end = starts[node.end_lineno - 1] + node.end_col_offset
+        last, column = end_of(node)
+        end = starts[last - 1] + column
     return b"".join([*pieces, data[end:]]).decode()
+
+
+def end_of(node: ast.stmt | ast.expr) -> tuple[int, int]:
+    """Return the line in which a node that was parsed ends, and the column behind it, in bytes."""
+    if node.end_lineno is None or node.end_col_offset is None:
+        raise ValueError("a node that was made and not parsed stands nowhere")
+    return node.end_lineno, node.end_col_offset
 
 
 def asks_ipython(node: ast.AST) -> bool:

@@ -166,7 +166,7 @@ def read_notebook(content: bytes, name: str) -> Notebook:
         return _nothing(name, f"the file has more than {LARGEST >> 20} MB; clear the outputs and save it again",
                         f"檔案超過 {LARGEST >> 20} MB；請清除輸出後重新儲存")  # fmt: skip
     text, sure = text_of(content)
-    remarks = () if sure else (_unsure(name),)
+    remarks: tuple[Text, ...] = () if sure else (_unsure(name),)
     if not name.lower().endswith(".ipynb") and not text.lstrip().startswith("{"):
         return Notebook(name, tuple(_cells_of_python(text)), remarks=remarks)
     if sum(text.count(sign) for sign in "[{,") > MOST_ENTRIES:

@@ -206,20 +206,25 @@ def _statement(node: ast.stmt, text: str) -> Statement:
     elif isinstance(node, ast.Delete) or (isinstance(node, ast.AnnAssign) and node.value is None):
         binds = set()
     later, writes = set(), set()
-    plain = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.decorator_list
+    plain = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.decorator_list else None
     for child in top.get_children():
         reads, its = _globals(child)
         later |= reads
         writes |= its
-        if not (plain and child.get_name() == node.name):  # a decorator, a class or a comprehension may use it at once
+        if child.get_name() != plain:  # a decorator, a class or a comprehension may use it at once
             now |= reads
     changes, calls = _in_place(node)
     return Statement(
         text,
         _kind(node),
-        *map(frozenset, (binds, changes - binds, now | (changes - binds), later, calls, writes)),
-        _is_certain(node),
-        _is_guard(node),
+        binds=frozenset(binds),
+        changes=frozenset(changes - binds),
+        now=frozenset(now | (changes - binds)),
+        later=frozenset(later),
+        calls=frozenset(calls),
+        writes=frozenset(writes),
+        certain=_is_certain(node),
+        guard=_is_guard(node),
     )
 
 
@@ -241,11 +246,12 @@ def _globals(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
 
 def _in_place(node: ast.stmt) -> tuple[set[str], set[str]]:
     """Return the names of what a statement changes in place, and the names that it calls."""
-    changes, calls = set(), set()
+    changes: set[str] = set()
+    calls: set[str] = set()
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        for part in (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list):
-            if isinstance(part, ast.Attribute) and part.attr == "register":  # of functools.singledispatch
-                changes.add(_root(part))
+        for decorator in (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list):
+            if isinstance(decorator, ast.Attribute) and decorator.attr == "register":  # of functools.singledispatch
+                changes.add(_root(decorator))
         return changes - {""}, calls
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store | ast.Del):

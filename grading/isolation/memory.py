@@ -90,7 +90,7 @@ def _works(parent: Path) -> bool:
         return False
     try:
         _limit(path, 2**28)
-        enter = ["/bin/sh", "-c", 'echo 0 > "$0"', path / "cgroup.procs"]
+        enter = ["/bin/sh", "-c", 'echo 0 > "$0"', str(path / "cgroup.procs")]
         return subprocess.run(enter, stderr=subprocess.DEVNULL, check=False).returncode == 0
     except OSError:
         return False

@@ -32,7 +32,7 @@ from .inside.calls import Call, from_frame, pack_calls, to_frame
 from .inside.confine import Limits
 from .memory import MISSING, MemoryGroup
 from .replies import Reply, judged, plain
-from .tiers import ENVIRONMENT, INSIDE, WAYS, Bubblewrap, Process, Unavailable, Unconfined
+from .tiers import ENVIRONMENT, INSIDE, WAYS, Unavailable, Way
 
 __all__ = ["Limits", "Reply", "Sandbox"]
 
@@ -54,22 +54,23 @@ class Sandbox:
         self.limits = limits
         self.missing: list[str] = []
         self.stronger: list[str] = []
-        self._way = self._template = None
+        self._way: Way | None = None
+        self._template: _Template | None = None
         if tier not in ("auto", *WAYS):
             raise UserError(f'the isolation must be auto, {", ".join(WAYS)}, got "{tier}"')
         reasons = []
         for name in ("bubblewrap", "process") if tier == "auto" else (tier,):
             for way in WAYS[name]:
                 try:
-                    self._try(way)
+                    template = self._try(way)
                 except (Unavailable, OSError) as error:
                     self.close()
                     if f"{name}: {error}" not in reasons:
                         reasons.append(f"{name}: {error}")
                     continue
                 self.tier: str = name
-                self._works = way
-                self.missing = list(self._way.missing)
+                self._works: type[Way] = way
+                self.missing = list(template.way.missing)
                 self.isolation = name if not self.missing else f"{name}, {'; '.join(self.missing)}"
                 self.stronger = [reason for reason in reasons if not reason.startswith(f"{name}:")]
                 self.why = "; ".join([*self.stronger, *self.missing])
@@ -85,9 +86,8 @@ class Sandbox:
         request = to_frame({"source": source, "function": function, "calls": rows}, blobs)
         for attempt in range(1, TRIES + 1):
             try:
-                if self._template is None:
-                    self._begin(self._works)
-                header, (message, output) = self._ask(request)
+                template = self._template or self._begin(self._works)
+                header, (message, output) = self._ask(template, request)
                 break
             except (Unavailable, OSError) as error:  # not the student's process: the template or its monitor is gone
                 self.close()
@@ -111,24 +111,27 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _try(self, way: type) -> None:
+    def _try(self, way: type[Way]) -> "_Template":
         """Begin and run an exercise; again where the process is lost, for somebody may have killed it."""
-        for attempt in range(1, TRIES + 1):
+        attempt = 1
+        while True:
             try:
-                self._begin(way)
-                self._ask(_PROBE)
-                return
+                template = self._begin(way)
+                self._ask(template, _PROBE)
+                return template
             except _Lost:
                 self.close()
                 if attempt == TRIES:
                     raise
+                attempt += 1
 
-    def _begin(self, way: type) -> None:
+    def _begin(self, way: type[Way]) -> "_Template":
         self._way = way()
         self._template = _Template(self._way, self.limits)
+        return self._template
 
-    def _ask(self, request: bytes) -> tuple[dict, list[bytes]]:
-        header, blobs = self._template.ask(request, self.limits.wall_seconds + GRACE_SECONDS)
+    def _ask(self, template: "_Template", request: bytes) -> tuple[dict, list[bytes]]:
+        header, blobs = template.ask(request, self.limits.wall_seconds + GRACE_SECONDS)
         if "refused" in header:
             raise Unavailable(header["refused"])
         return header, blobs
@@ -146,7 +149,8 @@ class _Lost(Unavailable):
 class _Template:
     """The running process that has the libraries loaded, and the connection to it."""
 
-    def __init__(self, way: Bubblewrap | Process | Unconfined, limits: Limits):
+    def __init__(self, way: Way, limits: Limits):
+        self.way = way
         self.most = limits.reply_bytes + limits.output_bytes + 2**16
         self.connection, theirs = socket.socketpair()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115, `close` does
@@ -169,9 +173,16 @@ class _Template:
             if self.group:
                 self.group.close()
             raise
-        settings = {"tier": way.tier, "limits": asdict(limits), "users": way.users}
-        settings["group"] = self.group.descriptor if self.group else None
-        settings |= dict(zip(("readable", "listed", "written"), map(list, way.landlock), strict=True))
+        readable, listed, written = map(list, way.landlock)
+        settings = {
+            "tier": way.tier,
+            "limits": asdict(limits),
+            "users": way.users,
+            "group": self.group.descriptor if self.group else None,
+            "readable": readable,
+            "listed": listed,
+            "written": written,
+        }
         self.ask(to_frame(settings, [way.program]), START_SECONDS)
 
     def ask(self, request: bytes, seconds: float) -> tuple[dict, list[bytes]]:
@@ -219,7 +230,7 @@ class _Template:
             self.group.close()
 
 
-def _group(way: Bubblewrap | Process | Unconfined, limits: Limits) -> MemoryGroup | None:
+def _group(way: Way, limits: Limits) -> MemoryGroup | None:
     """Return a group for the students' processes; where there is none, `way.missing` says so."""
     if way.tier == "none":
         return None

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from .inside.confine import landlock_version
 from .inside.libraries import libraries
@@ -21,6 +22,8 @@ from .system_calls import system_call_filter
 
 INSIDE = Path(__file__).with_name("inside")  # all of the kit that lies in the sandbox
 KEY = INSIDE.parents[1] / "homework" / "evidence" / "key.py"
+Users: TypeAlias = tuple[int, int] | None
+Landlock: TypeAlias = tuple[Sequence[str], Sequence[str], Sequence[str]]
 
 
 class Unavailable(Exception):
@@ -31,16 +34,16 @@ class Bubblewrap:
     """Namespaces by bubblewrap: a root folder of its own that holds the libraries and nothing else."""
 
     tier = "bubblewrap"
-    landlock: tuple[Sequence[str], ...] = ((), (), ())
+    landlock: Landlock = ((), (), ())
 
-    def __init__(self):
+    def __init__(self) -> None:
         if sys.platform != "linux":
             raise Unavailable("there is only one for Linux")
         self.program = _filter(shared=False)
         self.missing: list[str] = []
         self.users, self.user_namespace = self._identity()
 
-    def _identity(self) -> tuple[tuple[int, int] | None, list[str]]:
+    def _identity(self) -> tuple[Users, list[str]]:
         if os.geteuid() != 0:
             raise Unavailable("not root")
         return users_of_nobody(), []
@@ -54,7 +57,7 @@ class Bubblewrap:
             arguments += ["--setenv", name, value]
         paths = (*_system(), "/site/x", "/kit/x", "/dev/x")
         for folder in sorted({str(folder) for path in paths for folder in Path(path).parents}):
-            if folder != "/" and not any(os.path.islink(p) for p in (folder, *Path(folder).parents)):
+            if folder != "/" and not any(os.path.islink(p) for p in (Path(folder), *Path(folder).parents)):
                 arguments += ["--perms", "0755", "--dir", folder]  # else they are for the template's user alone
         for path in _system():
             if os.path.islink(path):
@@ -86,18 +89,31 @@ class BubblewrapAsUser(Bubblewrap):
         return None, ["--unshare-user", "--uid", "65534", "--gid", "65534"]
 
 
-class Process:
+class _InAFolder:
+    """A process that shares the machine's files: what it needs of the kit lies in a folder that goes with it."""
+
+    folder: str
+
+    def command(self, descriptor: int) -> list[str]:
+        return _python(descriptor, [self.folder, f"{self.folder}/site"])
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Process(_InAFolder):
     """No namespaces: what a process can forbid itself, and a user of its own if we are root."""
 
     tier = "process"
+    landlock: Landlock = ((), (), ())
 
-    def __init__(self):
+    def __init__(self) -> None:
         if sys.platform != "linux":
             raise Unavailable("there is only one for Linux")
-        self.users = users_of_nobody() if os.geteuid() == 0 else None
+        self.users: Users = users_of_nobody() if os.geteuid() == 0 else None
         version = landlock_version()
         self.program = _filter(shared=True, writing=version >= 3)  # before, Landlock let files be cut off
-        self.missing = []
+        self.missing: list[str] = []
         if not self.users and not version:
             raise Unavailable("an ordinary user needs Landlock for it, root does not")
         if not version and _open_to_all([str(KEY)]):
@@ -113,31 +129,31 @@ class Process:
         readable = [path for path in readable if path not in folders and not os.path.islink(path)]
         for folder in folders:
             readable += [entry.path for entry in os.scandir(folder) if not entry.name.endswith("-packages")]
-        self.landlock = (readable, [*folders], ["/dev/null"] if version >= 3 else []) if version else ((), (), ())
-
-    def command(self, descriptor: int) -> list[str]:
-        return _python(descriptor, [self.folder, f"{self.folder}/site"])
-
-    def close(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if version:
+            self.landlock = (readable, [*folders], ["/dev/null"] if version >= 3 else [])
 
 
-class Unconfined:
+class Unconfined(_InAFolder):
     """A plain process with limits."""
 
     tier = "none"
-    program, users, landlock = b"", None, ((), (), ())
+    program = b""
+    users: Users = None
+    landlock: Landlock = ((), (), ())
 
-    def __init__(self):
+    def __init__(self) -> None:
         if not hasattr(os, "fork"):
             raise Unavailable("this system cannot fork: grade on Linux or macOS")
         self.missing = ["nothing is contained: as asked"]
         self.folder = _kit()
 
-    command, close = Process.command, Process.close
 
-
-WAYS = {"bubblewrap": (Bubblewrap, BubblewrapAsUser), "process": (Process,), "none": (Unconfined,)}
+Way: TypeAlias = Bubblewrap | Process | Unconfined
+WAYS: dict[str, tuple[type[Way], ...]] = {
+    "bubblewrap": (Bubblewrap, BubblewrapAsUser),
+    "process": (Process,),
+    "none": (Unconfined,),
+}
 ENVIRONMENT = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,26 +22,20 @@ class CodeLine:
     shared: bool = False
 
 
-def lines_of(source: str) -> list[CodeLine]:
-    """Return code line by line, highlighted. Runs nothing of it; what is too long is cut, and the cut is told."""
-    return [CodeLine(number, html) for number, html in enumerate(_highlighted(source), start=1)]
+def lines_of(source: str, shared: Container[int] = ()) -> list[CodeLine]:
+    """Return code line by line, highlighted. Runs nothing of it; what is too long is cut, and the cut is told.
+
+    shared: the lines that are marked, from 0.
+    """
+    return [CodeLine(i + 1, html, i in shared) for i, html in enumerate(_highlighted(source))]
 
 
 def side_by_side(one: str, other: str) -> tuple[list[CodeLine], list[CodeLine]]:
     """Return both codes, the lines marked that stand in both in the same order."""
-    rows = [list(_highlighted(source)) for source in (one, other)]
-    plain = [[_bare(line) for line in _cut(source).split("\n")] for source in (one, other)]
-    blocks = difflib.SequenceMatcher(None, *plain, autojunk=False).get_matching_blocks()
-    both: tuple[set[int], set[int]] = set(), set()
-    for a, b, size in blocks:
-        for i in range(size):
-            if plain[0][a + i]:
-                both[0].add(a + i)
-                both[1].add(b + i)
-    return tuple(
-        [CodeLine(i + 1, html, i in shared) for i, html in enumerate(its)]
-        for its, shared in zip(rows, both, strict=True)
-    )
+    mine, theirs = ([_bare(line) for line in _cut(source).split("\n")] for source in (one, other))
+    blocks = difflib.SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
+    pairs = [(a + i, b + i) for a, b, size in blocks for i in range(size) if mine[a + i]]
+    return lines_of(one, {a for a, _ in pairs}), lines_of(other, {b for _, b in pairs})
 
 
 def _cut(source: str) -> str:

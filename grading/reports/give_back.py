@@ -40,5 +40,4 @@ def canvas_grades(results: Sequence[Result], roster: Roster, comments: Mapping[s
 
 def is_excused(result: Result) -> bool:
     """Tell whether nothing of a result counts, because a person has excused all of it."""
-    parts = (*result.exercises, *result.questions)
-    return bool(parts) and all(part.decided.en and part.out_of == 0 for part in parts)
+    return bool(result.parts) and all(part.decided.en and part.out_of == 0 for part in result.parts)

@@ -102,7 +102,7 @@ def is_entered(result: Result, unclear: bool) -> bool:
 
     unclear: work is there that may be theirs of whom nothing is.
     """
-    decided = any(part.decided.en for part in (*result.exercises, *result.questions))
+    decided = any(part.decided.en for part in result.parts)
     return is_final(result) and (result.handed_in or decided or not unclear)
 
 

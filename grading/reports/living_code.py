@@ -37,8 +37,9 @@ def living(source: str) -> str:
     try:
         tree = ast.parse(source[:LONGEST])
         _cut_deep(tree)
+        local = _stored(tree)
         for _ in range(ROUNDS):
-            pruned = _Pruned(tree)
+            pruned = _Pruned(tree, local)
             pruned.visit(tree)
             if not pruned.removed:
                 break
@@ -59,10 +60,10 @@ def _cut_deep(tree: ast.AST) -> None:
 
 
 class _Pruned(ast.NodeTransformer):
-    """One round over the statements of a tree."""
+    """One round over the statements of a tree. local: names that the code gives itself."""
 
-    def __init__(self, tree: ast.Module):
-        self.local = tree.local = getattr(tree, "local", None) or _stored(tree)
+    def __init__(self, tree: ast.Module, local: set[str]):
+        self.local = local
         self.needed = self._needed(tree)
         self.depth = self.removed = 0
 
@@ -90,11 +91,13 @@ class _Pruned(ast.NodeTransformer):
             names += more
         return needed
 
-    def _idle(self, node: ast.stmt) -> bool:
+    def _idle(self, node: ast.AST) -> bool:
         """Whether a statement that binds names does nothing else."""
-        if not hasattr(node, "idle"):
-            node.idle = self._without_effect(node.value) if getattr(node, "value", None) else True
-        return node.idle
+        known = vars(node)  # it lives as long as the node, for several rounds
+        if "idle" not in known:
+            value = getattr(node, "value", None)
+            known["idle"] = self._without_effect(value) if value else True
+        return known["idle"]
 
     def _without_effect(self, expression: ast.AST) -> bool:
         return not any(
@@ -125,10 +128,10 @@ class _Pruned(ast.NodeTransformer):
         self.depth += inner
         super().generic_visit(node)
         for name in _blocks(node):
-            setattr(node, name, self._kept(getattr(node, name)))
+            kept = self._kept(getattr(node, name))
+            needed = name == "body" and not isinstance(node, ast.Module)
+            setattr(node, name, kept or [ast.Pass()] if needed else kept)
         self.depth -= inner
-        if not getattr(node, "body", True) and not isinstance(node, ast.Module):
-            node.body = [ast.Pass()]
         return node
 
     def visit_arguments(self, node: ast.arguments) -> ast.arguments:
@@ -203,7 +206,8 @@ def _bound(node: ast.AST) -> set[str]:
     """Return the names that a statement binds, none for one that changes more than names."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
     parts = [part for target in targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
-    return {part.id for part in parts} if all(isinstance(part, ast.Name) for part in parts) else set()
+    names = [part.id for part in parts if isinstance(part, ast.Name)]
+    return set(names) if len(names) == len(parts) else set()
 
 
 def _stored(tree: ast.AST) -> set[str]:
@@ -219,16 +223,19 @@ def _read(node: ast.AST) -> set[str]:
 
 def _head(node: ast.AST) -> set[str]:
     """Return the names that a statement reads itself: of a compound one what stands before its block."""
-    if not hasattr(node, "head"):
-        todo, node.head, inner = [node], set(), {id(one) for one in _inner(node)}
+    known = vars(node)  # it lives as long as the node, for several rounds
+    if "head" not in known:
+        names: set[str] = set()
+        todo, inner = [node], {id(one) for one in _inner(node)}
         while todo:
             one = todo.pop()
             todo += [child for child in ast.iter_child_nodes(one) if id(child) not in inner]
             if isinstance(one, ast.Name) and type(one.ctx) is not ast.Store:
-                node.head.add(one.id)
+                names.add(one.id)
             elif isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name):
-                node.head.add(one.target.id)
-    return node.head
+                names.add(one.target.id)
+        known["head"] = names
+    return known["head"]
 
 
 def _compound(node: ast.AST) -> bool:

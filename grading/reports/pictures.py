@@ -72,18 +72,19 @@ def drawn(picture: Picture | None, of_points: bool = False) -> list[Map] | Bars 
     yours, expected = array_of(picture.yours), array_of(picture.expected)
     if expected is None and yours is None:
         return None
-    same = yours is not None and expected is not None and yours.shape == expected.shape
-    if same and yours.ndim == 1 and len(yours) <= MOST_BARS:
-        return _bars(yours, expected)
-    if of_points and same and yours.ndim == 2 and yours.shape[1] >= 2 and len(yours) <= MOST_POINTS:
-        return _points(yours[:, :2], expected[:, :2])
+    difference = None
+    if yours is not None and expected is not None and yours.shape == expected.shape:
+        if yours.ndim == 1 and len(yours) <= MOST_BARS:
+            return _bars(yours, expected)
+        if of_points and yours.ndim == 2 and yours.shape[1] >= 2 and len(yours) <= MOST_POINTS:
+            return _points(yours[:, :2], expected[:, :2])
+        with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN, and said so below the map
+            difference = np.atleast_2d(yours - expected)
     present = [(c, np.atleast_2d(v)) for c, v in ((YOURS, yours), (EXPECTED, expected)) if v is not None]
     signed = any(is_signed(values) for _, values in present)
     ends = _ends([values for _, values in reversed(present)], signed)
     maps = [_map(caption, values, signed, ends) for caption, values in present]
-    if same:
-        with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN, and said so below the map
-            difference = np.atleast_2d(yours - expected)
+    if difference is not None:
         maps.append(_map(DIFFERENCE, difference, True, _ends([difference], True)))
     return maps
 

@@ -56,12 +56,9 @@ def items(results: Sequence[Result], part: str) -> list[ItemStatistics]:
     Who handed in nothing, or is excused, counts in none of the numbers.
     """
     results = [result for result in results if result.handed_in]
-    everything = [
-        {**{row.exercise: row for row in result.exercises}, **{row.question: row for row in result.questions}}
-        for result in results
-    ]
-    of = {"exercises": "exercise", "questions": "question"}[part]
-    names = dict.fromkeys(getattr(row, of) for result in results for row in getattr(result, part))
+    everything = [{_name(row): row for row in result.parts} for result in results]
+    of = {"exercises": Graded, "questions": Answered}[part]
+    names = dict.fromkeys(_name(row) for result in results for row in result.parts if isinstance(row, of))
     found = []
     for name in names:
         count = [rows for rows in everything if name in rows and not _excused(rows[name])]
@@ -85,6 +82,10 @@ def items(results: Sequence[Result], part: str) -> list[ItemStatistics]:
     return found
 
 
+def _name(row: Graded | Answered) -> str:
+    return row.exercise if isinstance(row, Graded) else row.question
+
+
 def _excused(row: Graded | Answered) -> bool:
     return bool(row.decided.en) and row.out_of == 0
 
@@ -98,9 +99,9 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float | None:
 
 def mistakes(results: Sequence[Result]) -> list[Mistake]:
     """Return the misconceptions, the commonest first."""
-    rows = [row for result in results for row in result.exercises if row.misconception]
-    counts = Counter((row.exercise, row.misconception) for row in rows)
-    sentences = {(row.exercise, row.misconception): row.reason for row in rows}
+    rows = [row for result in results for row in result.exercises]
+    made = [((row.exercise, row.misconception), row.reason) for row in rows if row.misconception]
+    sentences, counts = dict(made), Counter(key for key, _ in made)
     found = [Mistake(*key, sentences[key], n) for key, n in counts.items()]
     return sorted(found, key=lambda mistake: (-mistake.n, mistake.exercise, mistake.name))
 
@@ -118,17 +119,18 @@ class WrongOutput:
 
 def wrong_outputs(results: Sequence[Result], most: int = 3) -> dict[str, list[WrongOutput]]:
     """Return exercise -> its commonest wrong outputs. The same: the same known mistake, or alike to two digits."""
-    groups: dict[tuple[str, str], list[Graded]] = {}
+    groups: dict[tuple[str, str], list[tuple[Graded, Picture]]] = {}
     for result in results:
         for row in result.exercises:
             if row.picture and row.status == "failed":
-                groups.setdefault((row.exercise, row.misconception or _rough(row.picture.yours)), []).append(row)
+                same = row.exercise, row.misconception or _rough(row.picture.yours)
+                groups.setdefault(same, []).append((row, row.picture))
     found: dict[str, list[WrongOutput]] = {}
     for (exercise, _), rows in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
-        one = rows[0]
+        one, picture = rows[0]
         its = found.setdefault(exercise, [])
         if len(its) < most:
-            its.append(WrongOutput(exercise, len(rows), one.misconception, one.reason, one.picture))
+            its.append(WrongOutput(exercise, len(rows), one.misconception, one.reason, picture))
     return found
 
 
@@ -169,11 +171,11 @@ def concerns(results: Sequence[Result], remarks: Sequence[Text] = ()) -> list[Co
                 found.append(Concern(row.status, result.student, row.exercise, row.reason))
             if row.isolation == "none":
                 found.append(Concern("isolation", result.student, row.exercise, WITHOUT))
-        for row in result.questions:
-            if row.decided.en:
-                found.append(Concern("adjusted", result.student, row.question, row.decided))
-            elif row.complaint.en and result.handed_in and "not answered" not in row.complaint.en:
-                found.append(Concern("answers", result.student, row.question, row.complaint))
+        for answer in result.questions:
+            if answer.decided.en:
+                found.append(Concern("adjusted", result.student, answer.question, answer.decided))
+            elif answer.complaint.en and result.handed_in and "not answered" not in answer.complaint.en:
+                found.append(Concern("answers", result.student, answer.question, answer.complaint))
         found += [Concern("remark", result.student, "", remark) for remark in result.remarks]
     return sorted(found, key=lambda concern: (KINDS.index(concern.kind), concern.student))
 

@@ -6,9 +6,10 @@ Does not cover: HTML (the templates escape every value) and formulas of spreadsh
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar
 
 from ..platforms.roster import STUDENT
 from ..running.rules import Course
@@ -32,6 +33,7 @@ TIERS = {
 }
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # the direction of writing
 LONGEST_NAME, LONGEST_TEXT = 80, 600
+Part = TypeVar("Part", Graded, Answered)
 
 
 def cleaned(result: Result) -> Result:
@@ -91,9 +93,9 @@ def complaints_of(questions: Iterable[Answered]) -> list[Text]:
     return [Text(", ".join(several) + same.en, "、".join(several) + same.zh) for same, several in names.items()]
 
 
-def _cleaned(part: Graded | Answered) -> Graded | Answered:
+def _cleaned(part: Part) -> Part:
     """Clean every text of an exercise or question: the names too, for a journal may have been edited."""
-    made = {Text: cleaned_text, str: plain, tuple: lambda row: tuple(map(plain, row))}
+    made: dict[type, Callable] = {Text: cleaned_text, str: plain, tuple: lambda row: tuple(map(plain, row))}
     return replace(part, **{k: made[type(v)](v) for k, v in vars(part).items() if type(v) in made})
 
 

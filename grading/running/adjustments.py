@@ -10,6 +10,7 @@ import io
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from hw_xai.errors import UserError, nearest
@@ -62,14 +63,15 @@ def _read(path: Path, line: int, row: dict[str, str], students: Container[str], 
         raise wrong(f'exercise must be "all", an exercise or a question, got "{exercise}".{nearest(exercise, parts)}')
     if not row.get("reason"):
         raise wrong("reason must say why: the student reads it")
-    about = {"reason": row["reason"], "who": row.get("who", ""), "when": row.get("when", "")}
+    who, when = row.get("who", ""), row.get("when", "")
+    decided = partial(Adjustment, student, exercise, reason=row["reason"], who=who, when=when)
     if points in ("full", "excused"):
-        return Adjustment(student, exercise, points, **about)
+        return decided(points)
     if points.startswith("due "):
         if exercise != ALL:
             raise wrong('with "due …", exercise must be "all": everything is handed in at once')
         try:
-            return Adjustment(student, exercise, "due", **about, due=due_date(points.removeprefix("due ").strip()))
+            return decided("due", due=due_date(points.removeprefix("due ").strip()))
         except UserError:
             raise wrong(f'points must be like "due 2026-12-01T23:59+08:00", got "{points}"') from None
     try:
@@ -78,7 +80,7 @@ def _read(path: Path, line: int, row: dict[str, str], students: Container[str], 
         value = -1.0
     if not 0 <= value < 10**6:
         raise wrong(f'points must be a number from 0 up, "full", "excused" or "due DATE", got "{points}"')
-    return Adjustment(student, exercise, "points", **about, points=value)
+    return decided("points", points=value)
 
 
 def append(out: Path, rows: Iterable[Sequence[object]]) -> None:

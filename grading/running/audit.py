@@ -74,7 +74,7 @@ def findings(out: Path, journal: Journal) -> list[str]:
         return [f"{NAME} is missing"]
     lines = path.read_bytes().splitlines()
     rows = [_row(line) for line in lines]
-    last_report = next((row["files"] for row in reversed(rows) if row.get("event") == "report"), {})
+    last_report: dict[str, str] = next((row["files"] for row in reversed(rows) if row.get("event") == "report"), {})
     return [
         *_broken_chain(lines, rows),
         *_cut_off([_hash(line) for line in lines], journal),
@@ -90,7 +90,8 @@ def _row(line: bytes) -> dict:
         row = None
     if not isinstance(row, dict):
         return {}
-    made = {"result": {"student": str, "result": str}, "report": {"files": dict}}.get(str(row.get("event")), {})
+    kinds: dict[str, dict[str, type]] = {"result": {"student": str, "result": str}, "report": {"files": dict}}
+    made = kinds.get(str(row.get("event")), {})
     # a line that we never wrote breaks the chain, and says nothing
     return row if all(isinstance(row.get(name), kind) for name, kind in made.items()) else {}
 
@@ -111,14 +112,15 @@ def _cut_off(hashes: list[str], journal: Journal) -> Iterator[str]:
 
 
 def _changed(rows: list[dict], texts: Mapping[str, str]) -> Iterator[str]:
-    logged, perhaps = {}, set()
+    logged: dict[str, str] = {}
+    perhaps: set[str] = set()
     for row, after in pairwise([*rows, {"event": "start"}]):
         if row.get("event") == "result":
             logged[row["student"]] = row["result"]
             # the log is written before the journal: a kill or Ctrl-C may have come between the two
             (perhaps.add if after.get("event") in ("start", "stop") else perhaps.discard)(row["student"])
         elif row.get("event") == "removed":
-            logged.pop(row.get("student"), None)
+            logged.pop(row.get("student", ""), None)
     for student, text in texts.items():
         if student not in logged:
             yield f"{student}: a result is in the journal that was never graded"

@@ -54,7 +54,8 @@ class Here:
     """An examiner with a sandbox on this machine. ready: open ones; it takes one, while there are any."""
 
     def __init__(self, course: Course, ready: list[Sandbox] | None = None):
-        self.course, self.ready, self.sandbox = course, ready or [], None
+        self.course, self.ready = course, ready or []
+        self.sandbox: Sandbox | None = None
 
     def exercises(self, sources: Mapping[str, str], names: Sequence[str], seeds: tuple[int, ...]) -> tuple[Graded, ...]:
         if not self.sandbox:  # late: often nothing is left to grade
@@ -71,8 +72,12 @@ class Here:
 
 def sandbox_of(course: Course) -> Sandbox:
     """Return a new sandbox of the course's tier and limits."""
-    own = {"wall_seconds": course.wall, "memory_bytes": course.memory}
-    return Sandbox(course.isolation, Limits(**{name: value for name, value in own.items() if value is not None}))
+    limits = Limits()
+    if course.wall is not None:
+        limits = replace(limits, wall_seconds=course.wall)
+    if course.memory is not None:
+        limits = replace(limits, memory_bytes=course.memory)
+    return Sandbox(course.isolation, limits)
 
 
 def in_a_tier(course: Course, journal: Journal) -> tuple[Course, list[Sandbox]]:
@@ -124,12 +129,11 @@ class Batch:
         known = self.journal.keys()
         partly = {student for student, key in known.items() if unmarked(key)[1]}
         self.earlier = {result.student: result for result in self.journal.results() if result.student in partly}
-        first, alone, left = [], [], []
-        for (
-            one
-        ) in found:  # those who may have ended the grader come last, one by one, so that none is taken for another
-            times = self.begun.times(one.student)
-            (first, alone, left)[min(times, 2)].append(one)
+        # those who may have ended the grader come last, one by one, so that none is taken for another
+        turns: tuple[list[Found], list[Found], list[Found]] = ([], [], [])
+        for one in found:
+            turns[min(self.begun.times(one.student), 2)].append(one)
+        first, alone, left = turns
         for ones, threads in ((first, jobs), (alone, 1)):
             self._grade(ones, examiner, threads, bar, known)
         for one in left:
@@ -147,7 +151,10 @@ class Batch:
             thread.start()
         try:
             for _ in found:
-                self._done(_next(outcomes), bar)
+                outcome = _next(outcomes)
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                self._done(outcome, bar)
         except BaseException:  # we stop, and nobody made us: who is being graded has not ended the grader
             pool.stopping.set()
             self.begun.close()
@@ -158,16 +165,14 @@ class Batch:
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _done(self, outcome: Outcome | BaseException, bar: tqdm) -> None:
+    def _done(self, outcome: Outcome, bar: tqdm) -> None:
         self._write(outcome)
         if outcome.result and outcome.sources is not None:
             self.begun.end(outcome.student)
         bar.set_postfix(dict(sorted(self.tally.items())), refresh=False)
         bar.update()
 
-    def _write(self, outcome: Outcome | BaseException) -> None:
-        if isinstance(outcome, BaseException):
-            raise outcome
+    def _write(self, outcome: Outcome) -> None:
         if outcome.result is None:
             self.tally["kept"] += 1
             return

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import cast
 
 from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
@@ -17,6 +18,7 @@ HEAD = """\
 # `hw-grade report` counts again and runs nobody's code. Decisions about single students stand in adjustments.csv.
 """
 TABLES = ("points", "hand")
+KINDS = {str: "a text in quotes", bool: "true or false", int: "a whole number", dict: "a table"}
 NOTES = {
     "due": "with its zone; a date alone is the end of that day on this machine",
     "late_policy": '"none", "10%/day", "10%/day,max 50%"',
@@ -77,12 +79,12 @@ def read_rules(out: Path) -> Rules | None:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} must be TOML: {error}") from None
-    known = {part.name: part.type for part in fields(Rules)}
+    known = {part.name: dict if part.name in TABLES else cast(type, part.type) for part in fields(Rules)}
     for name, value in data.items():
         if name not in known:
             raise UserError(f'{path} has no rule "{name}".{nearest(name, known)}')
-        if not isinstance(value, dict if name in TABLES else known[name]):
-            raise UserError(f"{path}: {name} must be {_kind(name, known)}, got {value!r}")
+        if not isinstance(value, known[name]):
+            raise UserError(f"{path}: {name} must be {KINDS[known[name]]}, got {value!r}")
     points = [*data.get("points", {}).values(), *data.get("hand", {}).values()]
     if not data.get("points") or not all(isinstance(v, int | float) and 0 <= v < 10**6 for v in points):
         raise UserError(f"{path}: [points] and [hand] must have a number from 0 up for each exercise that counts")
@@ -92,10 +94,6 @@ def read_rules(out: Path) -> Rules | None:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return rules
-
-
-def _kind(name: str, known: Mapping[str, type]) -> str:
-    return {str: "a text in quotes", bool: "true or false", int: "a whole number"}.get(known[name], "a table")
 
 
 def write_rules(out: Path, rules: Rules) -> None:

@@ -118,7 +118,7 @@ def _graded(name: str, source: str | None, course: Course, sandbox: Sandbox) -> 
         reply = _run(source, name, [call for calls in plans for call in calls], sandbox)
         if reply.status != "ok":
             return Graded(name, reply.status, 0.0, points, reply.reason, isolation=sandbox.isolation)
-        verdict = _verdict(name, plans, reply)
+        verdict = _verdict(name, plans, reply.answers or [])
     except UserError:
         raise
     except Exception as error:  # ours, or a way of handing in that we did not think of: a person must look
@@ -156,9 +156,8 @@ def starved(reply: Reply) -> bool:
     return idle and reply.preempted >= max(20, 20 * reply.cpu_seconds)
 
 
-def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdict:
+def _verdict(name: str, plans: Sequence[Sequence[Call]], answers: Answers) -> Verdict:
     """Return the first verdict that names a mistake, else the first that is not "right", else "right"."""
-    answers: Answers = list(reply.answers)
     wrong = []
     with JUDGING, np.errstate(all="ignore"):  # 1e300 is a wrong answer, not a warning
         for calls in plans:
@@ -173,7 +172,7 @@ def _verdict(name: str, plans: Sequence[Sequence[Call]], reply: Reply) -> Verdic
 
 def _picture(verdict: Verdict) -> Picture | None:
     yours, expected = verdict.yours, verdict.expected
-    if yours is None or yours.shape != expected.shape or yours.size < 2:
+    if yours is None or expected is None or yours.shape != expected.shape or yours.size < 2:
         return None
     return Picture(*(_rounded(array).tolist() for array in drawable([yours, expected])))
 

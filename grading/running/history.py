@@ -39,7 +39,7 @@ class State:
     files: Mapping[str, str]  # course.toml, adjustments.csv
     times: Mapping[str, str]
     decisions: Sequence[Mapping[str, str]]
-    rules: Mapping[str, object]
+    rules: dict  # what Rules was made from; empty: there were none
 
 
 def grades_of(result: Result) -> dict[str, float]:

@@ -17,6 +17,7 @@ from ..words import Language
 from . import fingerprint
 
 Show = Literal["none", "points", "all"]
+Isolation = Literal["auto", "bubblewrap", "process", "none"]
 DRAWN = 3  # seeds for one submission
 POOL = 12  # seeds for a class: with these few, what the references give is calculated once for all
 COUNTING = ("partial", "due", "late", "hand")  # with the points: counted again, and nobody's code is run
@@ -50,7 +51,7 @@ class Course:
     partial: bool = False
     due: datetime | None = None
     late: LatePolicy = LatePolicy()
-    isolation: str = "auto"
+    isolation: Isolation = "auto"
     wall: float | None = None
     memory: int | None = None
     language: Language = "both"

@@ -20,7 +20,7 @@ def under_their_names(journal: Journal, roster: Roster, log: Log) -> dict[str, s
     """
     found = {result.student: result for result in journal.results()}
     handed = journal.recall("handed") or {}
-    moved = {}
+    moved: dict[str, str] = {}
     for old, result in found.items():
         new = None if old in roster.students else _on_roster(result, handed.get(old, [""])[0], roster)
         if not new or not result.handed_in or (new in found and found[new].handed_in) or new in moved.values():

@@ -61,6 +61,7 @@ def q27(shipped: Shipped) -> Evidence:
     true, drawn = euclidean_distance(vectors), euclidean_distance(flat.points)
     pairs = np.triu_indices(len(vectors), 1)
     shrunk = drawn[pairs] / true[pairs]
+    assert flat.explained_variance is not None  # of "pca"
     return {
         "never_farther": below(shrunk.max(), 1.01, 0.005),
         "near_is_near": above(shrunk.min(), 0.5, 0.2),

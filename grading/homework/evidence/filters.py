@@ -66,7 +66,7 @@ def q17(shipped: Shipped) -> Evidence:
     """What do CAM and Grad-CAM say of this network?"""
     dish, target = shipped.dishes[DISH][None], int(shipped.targets[DISH])
     map_, gradient_map = cam(shipped.model, dish, target), grad_cam(shipped.model, dish, target)
-    bias = shipped.model.fc.bias[target].detach()
+    bias = shipped.model.get_parameter("fc.bias")[target].detach()
     return {
         "adds_up": alike(map_.mean() + bias, shipped.score(dish, DISH)[0]),
         "same_places": above(correlation(gradient_map, map_.clamp(min=0)), 0.9, 0.05),

@@ -79,8 +79,10 @@ def _lime(
     shipped: Shipped, model: Model | None = None, target: int | None = None, seed: int | None = None
 ) -> Surrogate:
     """LIME of dish 0 with few, large superpixels."""
-    options = {"segments": superpixels("slic", n_segments=16), "n_samples": 200}
     target = int(shipped.targets[0]) if target is None else target
     seed = shipped.seed if seed is None else seed
-    [found] = lime_surrogates(model or shipped.model, shipped.dishes[:1], target, seed=seed, **options)
+    regions = superpixels("slic", n_segments=16)
+    [found] = lime_surrogates(
+        model or shipped.model, shipped.dishes[:1], target, segments=regions, n_samples=200, seed=seed
+    )
     return found

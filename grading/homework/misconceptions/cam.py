@@ -40,7 +40,7 @@ def cam(
     """Return a Grad-CAM with other weights, another sum over channels, ReLU, enlargement, score or layer."""
 
     def wrong(model, inputs, target, layer):
-        seen = {}
+        seen: dict[str, Tensor] = {}
         hook = layer_of(model, layer).register_forward_hook(lambda _, got, given: seen.update(maps=given))
         values = score(model(inputs), target).sum()
         hook.remove()

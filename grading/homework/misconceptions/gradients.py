@@ -184,7 +184,7 @@ def image_averaged(model, inputs, target, n_samples, noise_level, seed):
 
 
 def accumulated_noise(model, inputs, target, n_samples, noise_level, seed):
-    source, total, x = torch.Generator().manual_seed(seed), 0, inputs
+    source, total, x = torch.Generator().manual_seed(seed), torch.zeros_like(inputs), inputs
     for _ in range(n_samples):
         x = x + noise_level * value_range(inputs) * torch.randn(inputs.shape, generator=source)
         total = total + gradient(model, x, target)

@@ -22,7 +22,7 @@ from .sentences import (
 
 def maps_of(model: nn.Module, x: Tensor, layer: nn.Module, which: str = "output") -> Tensor:
     """Return what the layer gives for x, or what it gets."""
-    seen = {}
+    seen: dict[str, Tensor] = {}
     hook = layer.register_forward_hook(lambda _, got, given: seen.update(input=got[0], output=given))
     try:
         model(x)
@@ -189,7 +189,7 @@ def same_gradient(model, layer, channel, start, n_steps, lr):
 
 
 def accumulated(model, layer, channel, start, n_steps, lr):
-    x, total = start, 0
+    x, total = start, torch.zeros_like(start)
     for _ in range(n_steps):
         total = total + slope(lambda x: mean_map(maps_of(model, x, layer), channel), x)
         x = (x + lr * total / rms(total)).clamp(0, 1)

@@ -17,8 +17,13 @@ def layers_of(model: nn.Module) -> list[nn.Module]:
 
 def reset(layers: Sequence[nn.Module], seed: int) -> None:
     for layer in layers:
-        torch.manual_seed(seed)
-        layer.reset_parameters()
+        seeded_once([layer], seed)
+
+
+def seeded_once(layers: Sequence[nn.Module], seed: int) -> None:
+    torch.manual_seed(seed)
+    for layer in layers:
+        layer.reset_parameters()  # type: ignore[operator]  # `layers_of` chose them by it; nn.Module knows no such method
 
 
 def saliency(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -55,12 +60,6 @@ def noise_added(layers: Sequence[nn.Module], seed: int) -> None:
     for layer in layers:
         for parameter in layer.parameters():
             parameter.data.add_(0.1 * torch.randn_like(parameter))
-
-
-def seeded_once(layers: Sequence[nn.Module], seed: int) -> None:
-    torch.manual_seed(seed)
-    for layer in layers:
-        layer.reset_parameters()
 
 
 def in_training(model: nn.Module) -> nn.Module:

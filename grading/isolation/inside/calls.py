@@ -78,13 +78,13 @@ def as_array(output: object) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------------------- travel
 
 
-def to_frame(header: object, blobs: Sequence[bytes] = ()) -> bytes:
+def to_frame(header: dict, blobs: Sequence[bytes] = ()) -> bytes:
     """Return a message: the length of its head (8 bytes), the head as JSON with the sizes of the blobs, the blobs."""
     head = json.dumps({"header": header, "sizes": [len(blob) for blob in blobs]}).encode()
     return b"".join([len(head).to_bytes(8), head, *blobs])
 
 
-def from_frame(data: bytes, head_bytes: int = 2**20) -> tuple[object, list[bytes]]:
+def from_frame(data: bytes, head_bytes: int = 2**20) -> tuple[dict, list[bytes]]:
     """Return header and blobs of a message that anybody may have written; ValueError for anything but a whole one."""
     length = int.from_bytes(data[:8])
     if len(data) < 8 or length > min(head_bytes, len(data) - 8):
@@ -95,6 +95,8 @@ def from_frame(data: bytes, head_bytes: int = 2**20) -> tuple[object, list[bytes
         raise ValueError("the head of the message is no JSON") from None
     if not isinstance(head, dict) or set(head) != {"header", "sizes"} or not isinstance(head["sizes"], list):
         raise ValueError("the head of the message has other fields than header and sizes")
+    if not isinstance(head["header"], dict):
+        raise ValueError("the header of the message has no fields")
     blobs, start = [], 8 + length
     for size in head["sizes"]:
         if type(size) is not int or not 0 <= size <= len(data) - start:
@@ -113,11 +115,12 @@ def to_npy(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def pack_calls(calls: Sequence[Call]) -> tuple[list, list[bytes]]:
+def pack_calls(calls: Sequence[Call]) -> tuple[list[dict], list[bytes]]:
     """Return calls as what JSON can hold, and their arrays as blobs."""
-    rows, blobs = [], []
+    rows: list[dict] = []
+    blobs: list[bytes] = []
     for call in calls:
-        row = {}
+        row: dict[str, dict[str, object]] = {}
         for name, value in call.arguments.items():
             if isinstance(value, np.ndarray):
                 row[name] = {"array": len(blobs)}

@@ -26,7 +26,7 @@ def use_huge_pages() -> None:
         place -= SIZE
 
 
-def _collapse(place: int) -> int:
+def _collapse(place: int) -> int | None:
     """Return 0, or why the kernel would not."""
     try:
         libc.madvise(ctypes.c_void_p(place), SIZE, COLLAPSE)

@@ -24,9 +24,10 @@ import socket
 import sys
 import time
 import types
+from collections.abc import Callable
 from contextlib import suppress
 from fcntl import F_DUPFD, fcntl
-from typing import NoReturn
+from typing import NoReturn, TypeGuard, TypeVar
 
 from . import confine
 from .calls import NoArray, answers_to, from_frame, to_frame, to_npy, unpack_calls
@@ -42,6 +43,7 @@ PRELOADED = """
     torch.autograd.functional torch.distributions torch.func torch.nn.functional torch.nn.utils
     torch.nested._internal.nested_tensor torch.utils.data PIL.Image
 """
+Kind = TypeVar("Kind", bound=BaseException)
 FILE = "your code"
 READY = b"ready"
 
@@ -180,7 +182,7 @@ class Monitor:
                     os._exit(1)
                 elif fd == ends:
                     os.read(ends, 64)
-                    ended = _wait(pid, os.WNOHANG)
+                    ended = _ended(pid)
                 elif not _read(fd, kept[fd], most[fd]):
                     poll.unregister(fd)
                 cut = len(kept[reply[0]]) > self.limits.reply_bytes
@@ -210,7 +212,7 @@ class Monitor:
         if not ended:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # the first process of its namespace: the kernel ends the others
-            ended = _wait(pid)
+            ended = os.wait4(pid, 0)[1:]
         if self.tier == "none":  # as far as it goes
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
@@ -229,8 +231,9 @@ def _waker() -> tuple[int, int]:
     return ends, wake
 
 
-def _wait(pid: int, options: int = 0) -> tuple | None:
-    found, status, usage = os.wait4(pid, options)
+def _ended(pid: int) -> tuple | None:
+    """Return the status of a child and what it used, None while it runs."""
+    found, status, usage = os.wait4(pid, os.WNOHANG)
     return (status, usage) if found else None
 
 
@@ -335,8 +338,8 @@ def _attempt(request: bytes) -> bytes:
         return to_frame(_described(error))
 
 
-def _function(source: str, name: str) -> object:
-    """Execute the source as a module of its own and return what it calls `name`, None where it has none."""
+def _function(source: str, name: str) -> Callable | None:
+    """Execute the source as a module of its own and return what it calls `name`, whatever it is; None for nothing."""
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
     module = types.ModuleType("__main__")  # as in a notebook; dataclasses look it up
     sys.modules["__main__"] = module
@@ -346,22 +349,26 @@ def _function(source: str, name: str) -> object:
 
 def _described(error: BaseException) -> dict:
     """Return what happened as plain data; the object itself may misbehave in any way."""
-    kind = type(error)
     line, text = _own_line(error)
-    row = {"status": "failed", "kind": "raised", "error": kind.__name__, "line": line}
-    if issubclass(kind, SyntaxError) and error.filename in (FILE, None):  # None: null bytes
+    row = {"status": "failed", "kind": "raised", "error": type(error).__name__, "line": line}
+    if _is(error, SyntaxError) and error.filename in (FILE, None):  # None: null bytes
         row |= {"kind": "syntax", "line": error.lineno or 0, "message": error.msg}
-    elif kind is NoArray and not line:
+    elif type(error) is NoArray and not line:
         row |= {"kind": "answer", "error": error.args[0]}
-    elif issubclass(kind, NotImplementedError) and "NotImplementedError" in text:  # not one of torch's
+    elif _is(error, NotImplementedError) and "NotImplementedError" in text:  # not one of torch's
         row |= {"status": "not_attempted", "kind": "stub"}
-    elif issubclass(kind, ModuleNotFoundError):
+    elif _is(error, ModuleNotFoundError):
         row |= {"kind": "module", "module": error.name}
-    elif issubclass(kind, MemoryError) or "can't allocate memory" in _message(error):  # the latter is torch's
+    elif _is(error, MemoryError) or "can't allocate memory" in _message(error):  # the latter is torch's
         row |= {"status": "out_of_memory"}
-    elif not issubclass(kind, Exception):
+    elif not _is(error, Exception):
         row |= {"status": "crashed", "kind": "ended"}
     return {key: value[:500] if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _is(error: BaseException, kind: type[Kind]) -> TypeGuard[Kind]:
+    """Whether an error is of a kind: isinstance would believe what the object says of its own class."""
+    return issubclass(type(error), kind)
 
 
 def _message(error: BaseException) -> str:

@@ -21,7 +21,9 @@ from grading.isolation.inside.networks import Layer, Subject, build
 @pytest.mark.parametrize("name", EXERCISES)
 def test_calls_survive_the_journey(name):
     calls = EXERCISES[name].plan(0)
-    for sent, arrived in zip(calls, unpack_calls(*from_frame(to_frame(*pack_calls(calls)))), strict=True):
+    rows, blobs = pack_calls(calls)
+    header, blobs = from_frame(to_frame({"calls": rows}, blobs))
+    for sent, arrived in zip(calls, unpack_calls(header["calls"], blobs), strict=True):
         assert arrived.times == sent.times
         assert list(arrived.arguments) == list(sent.arguments)
         for key, value in sent.arguments.items():
@@ -81,11 +83,12 @@ def test_what_is_no_array_is_refused(output):
         (2).to_bytes(8) + b"{}",
         (2).to_bytes(8) + b"[]",
         (100_000).to_bytes(8) + b"[" * 100_000,
-        to_frame(1, [b"ab"])[:-1],
-        to_frame(1, [b"ab"]) + b"c",
-        to_frame(1) * 2,
-        to_frame(1, [b"ab"]).replace(b"[2]", b"[-1]").replace(b"\x1d", b"\x1e"),
-        to_frame(1, [b"ab"]).replace(b"[2]", b"2.5"),
+        to_frame({}, [b"ab"])[:-1],
+        to_frame({}, [b"ab"]) + b"c",
+        to_frame({}) * 2,
+        to_frame({}, [b"ab"]).replace(b"[2]", b"[-1]").replace(b"\x1c", b"\x1d"),
+        to_frame({}, [b"ab"]).replace(b"[2]", b"2.5"),
+        to_frame([], [b"ab"]),
     ],
 )
 def test_a_message_that_is_not_whole_is_refused(data):

@@ -552,11 +552,12 @@ def test_a_killed_template_begins_anew(sandbox):
 def test_a_sandbox_killed_while_it_begins_begins_anew(open_sandbox, monkeypatch):
     killed = []
 
-    def begun(self: Sandbox, way: type, begin=Sandbox._begin) -> None:
-        begin(self, way)
+    def begun(self: Sandbox, way: type, begin=Sandbox._begin):
+        template = begin(self, way)
         if not killed:
-            killed.append(self._template.process.pid)
+            killed.append(template.process.pid)
             os.kill(killed[0], signal.SIGKILL)
+        return template
 
     monkeypatch.setattr(Sandbox, "_begin", begun)
     with open_sandbox("bubblewrap", LIMITS) as box:
