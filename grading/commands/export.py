@@ -13,7 +13,7 @@ from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
 from ..reports.give_back import canvas_grades, feedback_zip
-from ..reports.gradebook import feedback_of, is_entered
+from ..reports.gradebook import feedback_of, is_entered, possible_points
 from ..running.book import book_of
 from ..running.journal import Journal
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     final = [result for result in book.results if is_entered(result, book.unclear)]
     if options.to == "canvas-api":
         comments = {result.student: feedback_of(result, book.course) for result in final}
-        data, left_out = canvas_grades(final, book.roster, comments)
+        data, left_out = canvas_grades(final, book.roster, comments, possible_points(book.results))
         n, content = len(data["grade_data"]), json.dumps(data, ensure_ascii=False, indent=1).encode() + b"\n"
     else:
         of_moodle = {student: "_assignsubmission_file_" in handle for student, (handle, _) in handed.items()}

@@ -51,8 +51,12 @@ def run(options: argparse.Namespace) -> None:
             + (f" Cells of text: {', '.join(named[:5])}" if named else "")
         )
     rubric = read_rubric(options.rubric) if options.rubric else []
-    page = hand_page(name, texts or codes, out_of, rubric, book.course, secret, is_code=not texts)
+    answers = texts or codes
+    if name in book.course.hand:  # theirs too who wrote nothing, or lost the cell: a person says what that is worth
+        answers = {result.student: answers.get(result.student, "") for result in book.results if result.handed_in}
+    page = hand_page(name, answers, out_of, rubric, book.course, secret, is_code=not texts)
     path = Path(options.file) if options.file else out.with_name(f"{out.name}-hand-{name}.html")
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    print(f"done: {len(texts or codes)} answers in {path}")
+    empty = sum(not text for text in answers.values())
+    print(f"done: {len(answers)} answers in {path}" + (f"; {empty} of them have nothing in it" if empty else ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from ..reports import write_reports
 from ..running.audit import Log, final_files
 from ..running.book import Book, book_of, log_decisions
-from ..running.history import Change
 from ..running.journal import Journal
 from .rules import some
 
@@ -29,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     with Journal(out) as journal, Log(out) as log:
         book = write_book(out, journal, log, {name: value for name, value in chosen.items() if value is not None})
     print(f"done: {len(book.results)} students in {out}; begin with class.html")
-    say_changed(book.changed)
+    say_changed(book)
 
 
 def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, Any] | None = None) -> Book:
@@ -44,8 +43,8 @@ def write_book(out: Path, journal: Journal, log: Log, shown: Mapping[str, Any] |
     return book
 
 
-def say_changed(changed: Sequence[Change]) -> None:
-    """Say whose grades are not what they were."""
-    whose = [one.student for one in changed if one.part == "total"]
+def say_changed(book: Book) -> None:
+    """Say whose grades are not what they were the last time."""
+    whose = [one.student for one in book.changed if one.part == "total"] if book.new else []
     if whose:
         print(f"changed since the state before: the grades of {len(whose)} ({some(whose)}); see changes.csv")

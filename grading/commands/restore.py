@@ -28,4 +28,4 @@ def run(options: argparse.Namespace) -> None:
         restore(out, journal, log, state)
         book = write_book(out, journal, log)
     print(f"done: {len(book.results)} students as they were in state {state.number}, {state.time}")
-    say_changed(book.changed)
+    say_changed(book)

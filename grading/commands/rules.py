@@ -11,6 +11,7 @@ from hw_xai.errors import UserError, nearest
 from ..homework.exercises import EXERCISES
 from ..platforms.roster import Roster
 from ..running.book import whose_grades
+from ..running.course_file import NAME as NAME_OF_RULES
 from ..running.course_file import Rules, differences
 from ..running.journal import NAME, Journal
 from ..running.rules import due_date, late_policy
@@ -34,6 +35,9 @@ def course_arguments(parser: argparse.ArgumentParser) -> None:
 
 def rules_from(options: argparse.Namespace, before: Rules | None = None) -> Rules:
     """Return the rules that the options ask for; what they do not say is as before, else as it is by default."""
+    for name in before.points if before else ():
+        if name not in EXERCISES:
+            raise UserError(f'{NAME_OF_RULES}: [points] names no exercise "{name}".{nearest(name, EXERCISES)}')
     points = dict(before.points) if before else {name: float(row.points) for name, row in EXERCISES.items()}
     if options.only:
         chosen = [name.strip() for name in options.only.split(",") if name.strip()]

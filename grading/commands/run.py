@@ -89,6 +89,8 @@ def run(options: argparse.Namespace) -> None:
     with Journal(out) if (out / NAME).is_file() else nullcontext() as journal:
         graded = list(journal.keys()) if journal else []
     intake = find_submissions(Path(options.submissions), roster, options.layout, options.whose, graded)
+    if not intake.handed_in:
+        raise UserError(f"{options.submissions} must hold what students handed in, but it has no file of anybody's")
     if not options.strangers:
         _stop_where_nobody_is_known(intake)
     for remark in intake.remarks:
@@ -186,7 +188,7 @@ def _say_who_has_no_time(found: Sequence[Found], course: Course, journal: Journa
     if course.due and course.late.per_day and without:
         print(
             f"note: nothing says when {len(without)} handed in ({some(without)}), so that only what the download marks "
-            "as late is; --times FILE says when"
+            "as late counts as late; --times FILE says when"
         )
 
 
@@ -246,7 +248,7 @@ def finish(out: Path, journal: Journal, log, told: Sequence = ()) -> None:
     for remark in book.remarks:
         if remark not in told:
             print(f"note: {remark.en}")
-    say_changed(book.changed)
+    say_changed(book)
     absent = [result.student for result in results if not result.handed_in]
     if book.unclear and absent:
         print(

@@ -55,10 +55,10 @@ def _read(question: Question, answers: object, variant: int) -> frozenset[str] |
     if not isinstance(answers, Mapping):
         return Text(f"{name}: the answers must be a dict of letters.", f"{name}：答案必須是由字母組成的 dict。")
     answer = answers.get(name, "")
-    listed = isinstance(answer, list | tuple) and all(isinstance(letter, str) for letter in answer)
+    listed = isinstance(answer, list | tuple | set) and all(isinstance(letter, str) for letter in answer)
     if not isinstance(answer, str) and not listed:
         return Text(f'{name}: an answer must be letters such as "AC".', f'{name}：答案必須是字母，例如 "AC"。')
-    text = "".join(answer)
+    text = " ".join(answer) if listed else answer
     if not text.strip():
         return Text(f"{name}: not answered.", f"{name}：尚未作答。")
     known = ", ".join(letters(question, variant))

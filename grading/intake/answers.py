@@ -2,12 +2,14 @@
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..words import Text
 from .magics import end_of, parse, python_of
 
 PAIR = re.compile(r"""(["'])(?P<name>Q\d{1,3})\1\s*:\s*(["'])(?P<letters>[^"'\n]{0,40})\3""")
+NAME = re.compile(r"(?:Q|Question)[\s._-]*0*(\d{1,3})\.?", re.IGNORECASE | re.ASCII)
 LONGEST = 1000  # characters of an answer as it is written
 MOST = 1000  # answers in one cell
 
@@ -31,7 +33,7 @@ def answers_of(cell: str) -> tuple[dict[str, object], list[Text]]:
     answers: dict[str, object] = {}
     remarks: list[Text] = []
     lines = source.split("\n")
-    for node in tree.body:
+    for node in _statements(tree.body):
         for key, value in pairs(node):
             if len(answers) + len(remarks) >= MOST:
                 break
@@ -51,7 +53,7 @@ def merge(answers: dict[str, object], later: Mapping[str, object]) -> None:
 def pairs(node: ast.stmt) -> Iterator[tuple[ast.expr | None, ast.expr | None]]:
     """Yield the keys and values that a statement puts into `answers`; (None, None) for what is no dict to be read."""
     match node:
-        case ast.Assign(targets=[ast.Name(id="answers")], value=value):
+        case ast.Assign(targets=targets, value=value) if any(_is_answers(one) for one in targets):
             yield from entries(value)
         case ast.AnnAssign(target=ast.Name(id="answers"), value=ast.expr() as value):
             yield from entries(value)
@@ -63,6 +65,22 @@ def pairs(node: ast.stmt) -> Iterator[tuple[ast.expr | None, ast.expr | None]]:
             for argument in call.args:
                 yield from entries(argument)
             yield from ((ast.Constant(word.arg), word.value) for word in call.keywords)
+
+
+def _is_answers(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "answers"
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield statements in their order, also those within `if`, `with` and `try`."""
+    waiting = list(reversed(body))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If | ast.With | ast.Try):
+            inner = [one for part in ("body", "orelse", "finalbody") for one in getattr(node, part, ())]
+            waiting += reversed(inner)
+        else:
+            yield node
 
 
 def entries(value: ast.expr) -> Iterator[tuple[ast.expr | None, ast.expr | None]]:
@@ -88,9 +106,15 @@ def key_and_value(key: ast.expr | None, value: ast.expr | None, lines: Sequence[
     if long or any(isinstance(part, str) and not part.isascii() and not sound(part) for part in [*parts, key.value]):
         return None
     try:
-        return key.value.strip(), ast.literal_eval(value)
+        return question_of(key.value), ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
+
+
+def question_of(key: str) -> str:
+    """Return the name of the question that a key means: "q1", "Q 1", "Ｑ01" and "Question 1" are "Q1"."""
+    found = NAME.fullmatch(unicodedata.normalize("NFKC", key).strip())
+    return f"Q{found[1]}" if found else key.strip()
 
 
 def sound(text: str) -> bool:

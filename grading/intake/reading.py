@@ -69,6 +69,6 @@ def _submission_from(data: dict, found: Found) -> Submission:
 
 def _plain(answer: object) -> object:
     """Return an answer as JSON can hold it: texts and lists of them, 0 for whatever can be no answer anyway."""
-    if isinstance(answer, list | tuple) and all(isinstance(letter, str) for letter in answer):
-        return list(answer)
+    if isinstance(answer, list | tuple | set) and all(isinstance(letter, str) for letter in answer):
+        return sorted(answer)
     return answer if isinstance(answer, str) else 0

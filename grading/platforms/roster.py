@@ -23,6 +23,7 @@ PARTICIPANT = re.compile(r"\D*?\s?(\d+)")  # Moodle's "Participant 880000", in a
 NAMES = ("Full name", "全名", "姓名", "名稱")  # columns of Moodle's grading worksheet
 MAILS = ("Email address", "電子郵件地址", "電子郵件信箱", "電子郵件", "Email")
 NUMBERS = ("ID number", "學號", "識別號碼", "編號")
+OF_LISTS = dict.fromkeys((*NUMBERS, "SID"), "student") | dict.fromkeys(NAMES, "name") | dict.fromkeys(MAILS, "email")
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,13 @@ def read_rosters(paths: Sequence[str | Path]) -> Roster:
 def read_roster(path: str | Path) -> Roster:
     """Read a CSV file with a column "student", and "name", "email", "canvas_id", "moodle_id", "group" if known.
 
-    Or, as they are exported: Canvas's gradebook ("Student", "ID", "SIS User ID", "SIS Login ID"), Canvas's groups
-    ("canvas_user_id", "login_id", "group_name"), Moodle's grading worksheet ("Identifier", "Full name", "Email").
+    So is a list with "學號", "ID number" (Moodle's participants) or "SID" (Gradescope's roster). Or, as they are
+    exported: Canvas's gradebook ("Student", "ID", "SIS User ID", "SIS Login ID"), Canvas's groups ("canvas_user_id",
+    "login_id", "group_name"), Moodle's grading worksheet ("Identifier", "Full name", "Email").
     """
     rows = read_table(path)
+    if _is_list(rows):
+        rows = [(line, {OF_LISTS.get(column, column): value for column, value in row.items()}) for line, row in rows]
     head = rows[0][1].keys() if rows else set()
     if "student" in head:
         names = {part.name for part in fields(Person)}
@@ -146,6 +150,14 @@ def read_roster(path: str | Path) -> Roster:
 
 
 Rows = Sequence[tuple[int, Mapping[str, str]]]
+
+
+def _is_list(rows: Rows) -> bool:
+    """Tell whether a table has students' numbers under another name, and is not Moodle's worksheet."""
+    if not rows or "student" in rows[0][1] or not any(OF_LISTS.get(column) == "student" for column in rows[0][1]):
+        return False
+    first = next(iter(rows[0][1]))
+    return first in OF_LISTS or not all(PARTICIPANT.fullmatch(row[first]) for _, row in rows)
 
 
 def _of_canvas(rows: Rows) -> Iterator[tuple[int, Person]]:

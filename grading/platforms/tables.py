@@ -3,11 +3,13 @@
 import codecs
 import csv
 import io
+import re
 from pathlib import Path
 
 from hw_xai.errors import UserError
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SEPARATOR = re.compile(r"sep=([,;\t])\r?\n")  # a first line for Excel, which says what stands between the values
 ENCODINGS = ("utf-8", "cp950", "big5hkscs")  # what Excel in Taiwan and Hong Kong saves as "CSV"
 
 
@@ -16,14 +18,14 @@ def read_table(path: str | Path) -> list[tuple[int, dict[str, str]]]:
 
     Names of columns and values come without spaces around them. UserError where it is no table.
     """
-    text = _text_of(Path(path).read_bytes(), path)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",\t;", key=first.count)
+    text = text_of(path)
+    told = SEPARATOR.match(text)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=False))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text), strict=False))
     except csv.Error:
         raise UserError(f"{path} must be a CSV file: save it as one from the spreadsheet") from None
-    filled = [(i, row) for i, row in enumerate(rows, start=1) if any(value.strip() for value in row)]
+    numbered = list(enumerate(rows, start=1))[bool(told) :]
+    filled = [(i, row) for i, row in numbered if any(value.strip() for value in row)]
     if not filled:
         return []
     names = [name.strip() for name in filled[0][1]]
@@ -33,7 +35,17 @@ def read_table(path: str | Path) -> list[tuple[int, dict[str, str]]]:
     ]
 
 
-def _text_of(content: bytes, path: str | Path) -> str:
+def separator_of(text: str) -> str:
+    """Return what stands between the values of a table."""
+    if told := SEPARATOR.match(text):
+        return told[1]
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",\t;", key=first.count)
+
+
+def text_of(path: str | Path) -> str:
+    """Return the text of a table, without a mark of its encoding; UserError where it is none."""
+    content = Path(path).read_bytes()
     marked = [encoding for mark, encoding in MARKS.items() if content.startswith(mark)]
     if not marked and content[1:2] == b"\0":
         marked = ["utf-16-le"]

@@ -22,9 +22,11 @@ WHEN = (
 )  # fmt: skip
 WHO = ("student", "SID", "sid", "Email", "Email address", "SIS User ID", "SIS Login ID", "login_id", "ID", "user_id")
 FORMATS = (
-    "%A, %d %B %Y, %I:%M %p", "%A, %d %B %Y, %I:%M:%S %p", "%Y-%m-%d %H:%M:%S %z", "%Y/%m/%d %H:%M", "%d/%m/%y, %H:%M",
-    "%d %B %Y, %I:%M %p", "%Y年%m月%d日 %H:%M",
+    "%A, %d %B %Y, %I:%M %p", "%A, %d %B %Y, %I:%M:%S %p", "%Y-%m-%d %H:%M:%S %z",
+    "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %I:%M %p", "%Y/%m/%d %I:%M:%S %p", "%d/%m/%y, %H:%M",
+    "%d %B %Y, %I:%M %p", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日 %I:%M %p", "%Y年%m月%d日 %I:%M:%S %p",
 )  # fmt: skip
+HALVES = {"上午": "AM", "下午": "PM"}  # before the hour, as spreadsheets write times in Chinese
 
 
 def read_times(path: str | Path, roster: Roster, zone: tzinfo | None = None) -> dict[str, str]:
@@ -87,7 +89,9 @@ def _who(row: Mapping[str, str], roster: Roster) -> str | None:
 
 def _time(text: str) -> datetime | None:
     clean = re.sub(r"[（(][^）)]*[）)]", "", text).replace("年 ", "年").replace("月 ", "月")
+    clean = re.sub(r"(上午|下午)\s*([\d:]+)", lambda half: f"{half[2]} {HALVES[half[1]]}", clean)
     clean = " ".join(re.sub(r"日\s*,?\s*", "日 ", clean).split())
+    clean = re.sub(r" (?:UTC|GMT)$", " +0000", clean)
     for read in (datetime.fromisoformat, *(lambda t, f=f: datetime.strptime(t, f) for f in FORMATS)):
         for one in (text, clean):
             try:

@@ -17,7 +17,7 @@ from ..verdict.results import Result
 from ..words import Text
 from .class_page import class_data, class_page
 from .cluster_page import cluster_page, name_of
-from .gradebook import canvas_csv, changes_csv, is_entered, moodle_csv, plain_csv
+from .gradebook import canvas_csv, changes_csv, is_entered, moodle_csv, plain_csv, possible_points
 from .gradescope_json import gradescope_results
 from .similarity import Cluster, released, suspicious_clusters
 from .student_page import student_page
@@ -76,8 +76,9 @@ def _files(
         yield f"{folder}/results.json", _json(gradescope_results(result, course))
     yield "gradebook.csv", plain_csv(results)
     entered = [result for result in results if is_entered(result, unclear)]
-    yield "gradebook_canvas.csv", canvas_csv(entered, course, roster)
-    yield "gradebook_moodle.csv", moodle_csv(entered, course, roster)
+    possible = possible_points(results)
+    yield "gradebook_canvas.csv", canvas_csv(entered, course, roster, possible)
+    yield "gradebook_moodle.csv", moodle_csv(entered, course, roster, possible)
     for cluster in clusters or ():
         yield f"similar/{name_of(cluster)}", cluster_page(cluster, codes, course)
     yield "changes.csv", changes_csv(changed)

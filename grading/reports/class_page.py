@@ -10,15 +10,13 @@ from ..running.rules import Course
 from ..verdict.results import Result, as_data
 from ..words import Text
 from .cluster_page import name_of
+from .concerns import KINDS, WITHOUT, concerns
 from .pages import TEMPLATES, hash_of_script, render
 from .pictures import drawn
 from .similarity import FEW, REFERENCE, Cluster
 from .statistics import (
-    KINDS,
-    WITHOUT,
     ItemStatistics,
     WrongOutput,
-    concerns,
     histogram,
     items,
     mistakes,
@@ -34,6 +32,7 @@ OTHER_KINDS = {
     "nobody": OF_NOBODY,
     "answers": Text("answers that could not be read", "無法讀取的答案"),
     "adjusted": Text("adjusted by a person", "人工調整"),
+    "by_hand": Text("to be graded by hand", "待人工閱卷"),
     "remark": Text("odd submissions", "作業有異狀"),
 }
 MOST_MISTAKES, MOST_ROWS = 20, 200  # of a table for people; the data have them all
@@ -95,7 +94,7 @@ def class_page(
         isolation=_counts(results, "isolation"),
         tiers=TIERS,
         order=list(STATUS),
-        exercises=[_row(item) for item in sorted(exercises, key=lambda item: (item.right, item.name))],
+        exercises=[_row(item) for item in sorted(exercises, key=lambda item: (not item.n, item.right, item.name))],
         questions=[_row(item) | {"options": _options(item, course)} for item in questions],
         asked={name: question.text for name, question in load_questions().items()},
         n_mistakes=len(wrong),
@@ -133,7 +132,8 @@ def _output(one: WrongOutput) -> dict:
 
 def _row(item: ItemStatistics) -> dict:
     """Add to an item how wide each status is drawn, in percent."""
-    widths = {status: round(100 * n / max(1, item.n), 2) for status, n in item.statuses.items()}
+    all_of_them = sum(item.statuses.values())
+    widths = {status: round(100 * n / max(1, all_of_them), 2) for status, n in item.statuses.items()}
     verdict = ""
     if item.discrimination is not None and item.discrimination < 0.1:
         verdict = "odd" if item.discrimination < 0 else "weak"

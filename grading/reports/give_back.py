@@ -6,6 +6,7 @@ from hw_xai.files import zipped
 
 from ..platforms.roster import Roster
 from ..verdict.results import Result
+from .gradebook import entered_points
 
 PAGE = "feedback.html"
 
@@ -19,8 +20,10 @@ def feedback_zip(pages: Mapping[str, bytes], handles: Mapping[str, str]) -> tupl
     return zipped(files), sorted(pages.keys() - {student for student in pages if handles.get(student)})
 
 
-def canvas_grades(results: Sequence[Result], roster: Roster, comments: Mapping[str, str]) -> tuple[dict, list[str]]:
-    """Return the body of Canvas's bulk grade call, and whose number nobody knows.
+def canvas_grades(
+    results: Sequence[Result], roster: Roster, comments: Mapping[str, str], possible: float
+) -> tuple[dict, list[str]]:
+    """Return the body of Canvas's bulk grade call, and whose number nobody knows. possible: out of how many points.
 
     POST /api/v1/courses/COURSE/assignments/ASSIGNMENT/submissions/update_grades
     """
@@ -31,13 +34,10 @@ def canvas_grades(results: Sequence[Result], roster: Roster, comments: Mapping[s
         if not number and result.student not in roster.students:
             unknown.append(result.student)
             continue
-        row: dict[str, object] = {"excuse": True} if is_excused(result) else {"posted_grade": f"{result.points:g}"}
+        row: dict[str, object] = {"posted_grade": f"{entered_points(result, possible):g}"}
+        if result.excused:
+            row = {"excuse": True}
         if comments.get(result.student):
             row["text_comment"] = comments[result.student]
         data[number or f"sis_login_id:{result.student}"] = row
     return {"grade_data": data}, unknown
-
-
-def is_excused(result: Result) -> bool:
-    """Tell whether nothing of a result counts, because a person has excused all of it."""
-    return bool(result.parts) and all(part.decided.en and part.out_of == 0 for part in result.parts)

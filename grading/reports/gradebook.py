@@ -21,6 +21,7 @@ from .wording import STATUS, heading, number
 
 STARTS = "=+-@|%\u2212\u2010\u2011\u2012\u2013\u2014"
 INSIDE = re.compile(r'([;,\t"]\s*)(?=[=+\-@＝＋－＠])')
+EXCUSED = "EX"  # as Canvas writes and reads it
 MARK = "\ufeff"  # tells Excel that a file is UTF-8: without it, Chinese names are garbled
 
 
@@ -50,16 +51,28 @@ def plain_csv(results: Sequence[Result]) -> str:
     return MARK + _csv([head, *rows])
 
 
-def canvas_csv(results: Sequence[Result], course: Course, roster: Roster) -> str:
+def possible_points(results: Iterable[Result]) -> float:
+    """Return out of how many points a platform has the assignment: it knows one number for all."""
+    return max((result.out_of for result in results), default=0.0)
+
+
+def entered_points(result: Result, possible: float) -> float:
+    """Return the points that are the same share of the possible ones: who is excused from a part loses nothing."""
+    share = possible / result.out_of if 0 < result.out_of < possible else 1.0
+    return round(result.points * share, 4)
+
+
+def canvas_csv(results: Sequence[Result], course: Course, roster: Roster, possible: float) -> str:
     """Return what Canvas imports into its gradebook, which finds the students by ID, else the SIS id, else the login.
 
     ID is Canvas's own number, the other two are the course's id: one is never written for the other. Without MARK,
-    which would become part of the first heading.
+    which would become part of the first heading. possible: `possible_points` of the class.
     """
     head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", heading(course)]
-    possible = ["    Points Possible", "", "", "", "", max((result.out_of for result in results), default=0)]
-    rows = [[r.name or r.student, *_ids_of(r, roster), "", r.points] for r in results]
-    return _csv([head, possible, *rows])
+    row_of_points = ["    Points Possible", "", "", "", "", possible]
+    grades = (EXCUSED if result.excused else entered_points(result, possible) for result in results)
+    rows = [[r.name or r.student, *_ids_of(r, roster), "", grade] for r, grade in zip(results, grades, strict=True)]
+    return _csv([head, row_of_points, *rows])
 
 
 def _ids_of(result: Result, roster: Roster) -> tuple[str, str, str]:
@@ -70,15 +83,22 @@ def _ids_of(result: Result, roster: Roster) -> tuple[str, str, str]:
     return number, *2 * (result.student if known else "",)
 
 
-def moodle_csv(results: Sequence[Result], course: Course, roster: Roster) -> str:
+def moodle_csv(results: Sequence[Result], course: Course, roster: Roster, possible: float) -> str:
     """Return what Moodle imports: map idnumber or email to the user, grade and feedback to the assignment.
 
+    Who is excused from all of it has no row: Moodle has no word for it, and counts no empty grade.
     Grade and feedback together, for Moodle empties the grades of an import that has feedback alone. With MARK, which
     Moodle takes away. It shows feedback as HTML: what stands in it was made text.
     """
     rows = [
-        [r.student, _email_of(r.student, roster), r.points, escape(feedback_of(r, course), quote=False)]
+        [
+            r.student,
+            _email_of(r.student, roster),
+            entered_points(r, possible),
+            escape(feedback_of(r, course), quote=False),
+        ]
         for r in results
+        if not r.excused
     ]
     return MARK + _csv([["idnumber", "email", "grade", "feedback"], *rows])
 
@@ -94,7 +114,7 @@ def _email_of(student: str, roster: Roster) -> str:
 
 def is_final(result: Result) -> bool:
     """Tell whether everything was graded, or decided by a person, so that the score may be entered."""
-    return all(part.status != "not_graded" or part.decided.en for part in result.exercises)
+    return bool(result.decided.en) or all(p.status != "not_graded" or p.decided.en for p in result.exercises)
 
 
 def is_entered(result: Result, unclear: bool) -> bool:
@@ -102,8 +122,8 @@ def is_entered(result: Result, unclear: bool) -> bool:
 
     unclear: work is there that may be theirs of whom nothing is.
     """
-    decided = any(part.decided.en for part in result.parts)
-    return is_final(result) and (result.handed_in or decided or not unclear)
+    decided = result.decided.en or any(part.decided.en for part in result.parts)
+    return is_final(result) and bool(result.handed_in or decided or not unclear)
 
 
 def feedback_of(result: Result, course: Course) -> str:

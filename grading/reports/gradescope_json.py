@@ -72,6 +72,6 @@ def _questions(result: Result, course: Course) -> list[dict]:
 def _summary(result: Result, course: Course) -> list[str]:
     points, out_of, off = map(number, (result.points, result.out_of, result.deducted))
     lines = [Text(f"{points} of {out_of} points", f"{points}／{out_of} 分")]
-    if result.deducted:
+    if result.deducted and not result.decided.en:
         lines.append(Text(f"{off} points taken off for being late", f"遲交扣 {off} 分"))
     return [in_words(line, course.language) for line in (*lines, *result.remarks)]

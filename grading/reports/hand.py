@@ -54,7 +54,10 @@ def hand_page(
     secret: str,
     is_code: bool = False,
 ) -> str:
-    """Return the page. answers: student -> words or code. The order is that of the marks, which is nobody's."""
+    """Return the page. The order is that of the marks, which is nobody's.
+
+    answers: student -> words or code, "" where nothing was found.
+    """
     marked = sorted((mark_of(student, question, secret), text) for student, text in answers.items())
     script = (TEMPLATES / "hand.js").read_text(encoding="utf-8")
     return render(

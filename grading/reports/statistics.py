@@ -16,9 +16,10 @@ FEWEST = 10  # students below which a correlation says nothing
 class ItemStatistics:
     """One exercise or question over the class.
 
-    right: the share of the students with full points. points: their mean share of the points. discrimination: the
-    correlation of this item's points with those of all the others (the corrected item-total correlation), None where
-    all have the same or there are fewer than 10 students. chosen: how many chose each option of a question.
+    n: who is graded. right: the share of them with full points. points: their mean share of the points; both 0 where
+    nobody is graded yet. discrimination: the correlation of this item's points with those of all the others (the
+    corrected item-total correlation), None where all have the same or there are fewer than 10 students. chosen: how
+    many chose each option of a question.
     """
 
     name: str
@@ -40,31 +41,21 @@ class Mistake:
     n: int
 
 
-@dataclass(frozen=True)
-class Concern:
-    """Something that a person should look at. kind: a status, or another of KINDS ("nobody": no student's)."""
-
-    kind: str
-    student: str
-    exercise: str
-    reason: Text
-
-
 def items(results: Sequence[Result], part: str) -> list[ItemStatistics]:
     """Return the "exercises" or the "questions" in the order of the course; discrimination is over both together.
 
-    Who handed in nothing, or is excused, counts in none of the numbers.
+    Who handed in nothing, or is excused, counts in none of the numbers; what is not graded yet counts as nothing found.
     """
     results = [result for result in results if result.handed_in]
-    everything = [{_name(row): row for row in result.parts} for result in results]
+    everything = [{part_name(row): row for row in result.parts} for result in results]
     of = {"exercises": Graded, "questions": Answered}[part]
-    names = dict.fromkeys(_name(row) for result in results for row in result.parts if isinstance(row, of))
+    names = dict.fromkeys(part_name(row) for result in results for row in result.parts if isinstance(row, of))
     found = []
     for name in names:
         count = [rows for rows in everything if name in rows and not _excused(rows[name])]
         if not count:
             continue
-        rows = [(its[name], sum(row.points for row in its.values())) for its in count]
+        rows = [(its[name], sum(row.points for row in its.values())) for its in count if not _waits(its[name])]
         points = np.array([row.points for row, _ in rows])
         rest = np.array([total for _, total in rows]) - points
         out_of = np.array([row.out_of for row, _ in rows])
@@ -72,22 +63,26 @@ def items(results: Sequence[Result], part: str) -> list[ItemStatistics]:
             ItemStatistics(
                 name,
                 len(rows),
-                round(float(np.mean(points >= out_of)), 4),
+                round(float(np.mean(points >= out_of)), 4) if rows else 0.0,
                 round(float(points.sum() / max(out_of.sum(), 1e-12)), 4),
                 correlation(points, rest),
-                dict(sorted(Counter(getattr(row, "status", "") for row, _ in rows).items())),
+                dict(sorted(Counter(getattr(its[name], "status", "") for its in count).items())),
                 dict(sorted(Counter(option for row, _ in rows for option in getattr(row, "chosen", ())).items())),
             )
         )
     return found
 
 
-def _name(row: Graded | Answered) -> str:
+def part_name(row: Graded | Answered) -> str:
     return row.exercise if isinstance(row, Graded) else row.question
 
 
 def _excused(row: Graded | Answered) -> bool:
     return bool(row.decided.en) and row.out_of == 0
+
+
+def _waits(row: Graded | Answered) -> bool:
+    return isinstance(row, Graded) and row.status == "not_graded" and not row.decided.en
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float | None:
@@ -155,30 +150,3 @@ def summary(results: Sequence[Result]) -> dict[str, float]:
     low, median, high = np.percentile(shares, [25, 50, 75])
     numbers = {"mean": shares.mean(), "deviation": shares.std(), "low": low, "median": median, "high": high}
     return {name: round(float(value), 4) for name, value in numbers.items()}
-
-
-def concerns(results: Sequence[Result], remarks: Sequence[Text] = ()) -> list[Concern]:
-    """Return what a person should look at, the gravest first: not graded, nobody's, unreadable, remarks.
-
-    remarks: on what was handed in and is nobody's.
-    """
-    found = [Concern("nobody", "", "", remark) for remark in remarks]
-    for result in results:
-        for row in result.exercises:
-            if row.decided.en:
-                found.append(Concern("adjusted", result.student, row.exercise, row.decided))
-            elif row.status in KINDS:
-                found.append(Concern(row.status, result.student, row.exercise, row.reason))
-            if row.isolation == "none":
-                found.append(Concern("isolation", result.student, row.exercise, WITHOUT))
-        for answer in result.questions:
-            if answer.decided.en:
-                found.append(Concern("adjusted", result.student, answer.question, answer.decided))
-            elif answer.complaint.en and result.handed_in and "not answered" not in answer.complaint.en:
-                found.append(Concern("answers", result.student, answer.question, answer.complaint))
-        found += [Concern("remark", result.student, "", remark) for remark in result.remarks]
-    return sorted(found, key=lambda concern: (KINDS.index(concern.kind), concern.student))
-
-
-KINDS = ("not_graded", "isolation", "nobody", "answers", "adjusted", "out_of_memory", "timeout", "crashed", "remark")
-WITHOUT = Text("ran without isolation", "在沒有隔離的環境中執行")

@@ -37,7 +37,7 @@ def student_page(result: Result, course: Course, sources: Mapping[str, str] | No
         shown=course.show_answers,
         questions=[_question(part, course) for part in result.questions],
         complaints=complaints_of(result.questions),
-        decided=[(part.question, part.decided) for part in result.questions if part.decided.en],
+        decided=_decided(result.questions),
         has_maps=any(isinstance(row["picture"], list) for row in exercises),
     )
 
@@ -72,6 +72,15 @@ def _question(part: Answered, course: Course) -> dict:
         "answers": [text for name, text in known.options.items() if name in right] if known else [],
         "yours": [text for name, text in known.options.items() if name in part.chosen] if known else [],
     }
+
+
+def _decided(questions: Sequence[Answered]) -> list[tuple[str, Text]]:
+    """Return what people decided about questions, once for all of which the same is said."""
+    names: dict[Text, list[str]] = {}
+    for part in questions:
+        if part.decided.en:
+            names.setdefault(part.decided, []).append(part.question)
+    return [(", ".join(several), said) for said, several in names.items()]
 
 
 def _sums(questions: Sequence[Answered]) -> tuple[float, float]:

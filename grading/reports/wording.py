@@ -48,6 +48,7 @@ def cleaned(result: Result) -> Result:
         digest=plain(result.digest, LONGEST_NAME),
         platform_id=plain(result.platform_id, LONGEST_NAME),
         submitted=plain(result.submitted, LONGEST_NAME),
+        decided=cleaned_text(result.decided),
         cells={plain(name): tuple(map(plain, its)) for name, its in result.cells.items()},
     )
 

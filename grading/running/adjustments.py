@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hw_xai.errors import UserError, nearest
 
-from ..platforms.tables import read_table
+from ..platforms.tables import read_table, separator_of, text_of
 from .rules import due_date
 
 NAME = "adjustments.csv"
@@ -65,13 +65,13 @@ def _read(path: Path, line: int, row: dict[str, str], students: Container[str], 
         raise wrong("reason must say why: the student reads it")
     who, when = row.get("who", ""), row.get("when", "")
     decided = partial(Adjustment, student, exercise, reason=row["reason"], who=who, when=when)
-    if points in ("full", "excused"):
-        return decided(points)
-    if points.startswith("due "):
+    if points.casefold() in ("full", "excused"):
+        return decided(points.casefold())
+    if points.casefold().startswith("due "):
         if exercise != ALL:
             raise wrong('with "due …", exercise must be "all": everything is handed in at once')
         try:
-            return decided("due", due=due_date(points.removeprefix("due ").strip()))
+            return decided("due", due=due_date(points[4:].strip()))
         except UserError:
             raise wrong(f'points must be like "due 2026-12-01T23:59+08:00", got "{points}"') from None
     try:
@@ -84,13 +84,14 @@ def _read(path: Path, line: int, row: dict[str, str], students: Container[str], 
 
 
 def append(out: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Add decisions to the file, which is made where there is none."""
+    """Add decisions to the file, which is made where there is none; a spreadsheet may have saved it in its own way."""
     path = Path(out) / NAME
-    begun = path.read_text(encoding="utf-8-sig") if path.is_file() else table([COLUMNS])
-    path.write_text("\ufeff" + begun.rstrip("\r\n") + "\r\n" + table(rows), encoding="utf-8", newline="")
+    begun = text_of(path) if path.is_file() else table([COLUMNS])
+    text = begun.rstrip("\r\n") + "\r\n" + table(rows, separator_of(begun))
+    path.write_text("\ufeff" + text, encoding="utf-8", newline="")
 
 
-def table(rows: Iterable[Sequence[object]]) -> str:
+def table(rows: Iterable[Sequence[object]], separator: str = ",") -> str:
     file = io.StringIO()
-    csv.writer(file).writerows(rows)
+    csv.writer(file, delimiter=separator).writerows(rows)
     return file.getvalue()

@@ -9,6 +9,7 @@ from pathlib import Path
 from hw_xai.errors import UserError
 
 from ..platforms.roster import NO_ROSTER, Roster
+from ..platforms.tables import text_of
 from ..verdict.results import Result
 from ..words import Text
 from . import adjustments, course_file
@@ -26,7 +27,8 @@ from .whose import OWNERS, of_several
 class Book:
     """All that the final files are made from. results: as they count. changed: since the state before.
 
-    unclear: whether work is there that may be that of somebody of whom nothing else is.
+    unclear: whether work is there that may be that of somebody of whom nothing else is. new: whether it differs from
+    the last time.
     """
 
     course: Course
@@ -35,6 +37,7 @@ class Book:
     remarks: Sequence[Text] = ()
     changed: Sequence[Change] = ()
     unclear: bool = False
+    new: bool = True
 
 
 def book_of(out: Path, journal: Journal) -> Book:
@@ -54,11 +57,11 @@ def book_of(out: Path, journal: Journal) -> Book:
     ]
     results = [counted(result, course, decided) for result in found]
     roster, remarks = told(journal)
-    changed = keep_state(journal, results, files_of(out), times, decided, rules)
+    changed, new = keep_state(journal, results, files_of(out), times, decided, rules)
     remarks = [*remarks, *of_several(journal.recall(OWNERS) or {}, results, roster)]
     strangers = any(one.handed_in and one.student not in roster.students for one in results) if roster else False
     unclear = not journal.recall("strangers") and (strangers or bool(journal.recall("unclear")))
-    return Book(course, results, roster, remarks, changed, unclear)
+    return Book(course, results, roster, remarks, changed, unclear, new)
 
 
 def parts_of(results: Sequence[Result]) -> list[str]:
@@ -70,7 +73,7 @@ def parts_of(results: Sequence[Result]) -> list[str]:
 def files_of(out: Path) -> dict[str, str]:
     """Return the files in which people write rules and decisions, name -> content."""
     paths = [Path(out) / name for name in (course_file.NAME, adjustments.NAME)]
-    return {path.name: path.read_text(encoding="utf-8-sig", errors="replace") for path in paths if path.is_file()}
+    return {path.name: text_of(path) for path in paths if path.is_file()}
 
 
 def log_decisions(out: Path, journal: Journal, log: Log, results: Sequence[Result]) -> None:

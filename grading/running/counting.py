@@ -55,7 +55,7 @@ def counted(
     for one in totals:
         if one.kind == "points":
             reached = sum(part.points for part in result.parts)
-            result = replace(result, deducted=round(reached - one.points, 4))
+            result = replace(result, deducted=round(reached - one.points, 4), decided=said(one))
         result = replace(result, remarks=(*result.remarks, said(one)))
     return result
 

@@ -64,7 +64,16 @@ class Rules:
         }
 
     def counting(self, course: Course) -> Course:
-        """Return a graded course with what these rules change about the counting and the pages: nothing is run."""
+        """Return a graded course with what these rules change about the counting and the pages: nothing is run.
+
+        UserError for an exercise that is not graded yet: what it is worth cannot be counted.
+        """
+        for name in self.points:
+            if name not in course.points:
+                raise UserError(
+                    f'{NAME}: [points] names "{name}", which is not graded yet.{nearest(name, course.points)} '
+                    "If it is meant, grade it with hw-grade run; what people grade belongs under [hand]"
+                )
         mine = self.of_course()
         points = {name: mine["points"].get(name, value) for name, value in course.points.items() if name in self.points}
         return replace(course, **mine | {"points": points, "wall": course.wall, "memory": course.memory})

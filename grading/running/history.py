@@ -55,8 +55,11 @@ def keep_state(
     times: Mapping[str, str],
     adjustments: Sequence[Adjustment],
     rules: Rules | None,
-) -> list[Change]:
-    """Keep the state of the journal unless it is the one that was kept last, and return what changed in the last."""
+) -> tuple[list[Change], bool]:
+    """Keep the state of the journal unless it is the one that was kept last.
+
+    Return what changed in the last, and whether that is new.
+    """
     texts = journal.texts()
     data = {
         "versions": {student: hash_of(text) for student, text in texts.items()},
@@ -68,9 +71,10 @@ def keep_state(
         "rules": {} if rules is None else vars(rules) | {name: dict(getattr(rules, name)) for name in TABLES},
     }
     last = journal.last_state()
-    if last is None or {name: last[1][name] for name in data} != data:
+    new = last is None or {name: last[1][name] for name in data} != data
+    if new:
         journal.add_state(data | {"time": datetime.now(UTC).isoformat(timespec="seconds")})
-    return changes_of(journal)
+    return changes_of(journal), new
 
 
 def states(journal: Journal) -> list[State]:
@@ -89,15 +93,15 @@ def changes_between(old: State, new: State) -> Iterator[Change]:
     for student in sorted(old.grades.keys() | new.grades.keys()):
         before, after = old.grades.get(student, {}), new.grades.get(student, {})
         parts = dict.fromkeys([*before, *after])
-        why = ""
         for part in [*(p for p in parts if p != "total"), "total"]:
-            if before.get(part) != after.get(part):
-                why = why or _why(student, old, new)
-                yield Change(student, part, before.get(part), after.get(part), why)
+            one, other = before.get(part), after.get(part)
+            without = part != "total" and not one and not other  # a part that is new, and of which nothing is reached
+            if one != other and not without:
+                yield Change(student, part, one, other, _why(student, part, old, new))
 
 
-def _why(student: str, old: State, new: State) -> str:
-    """Return what may have changed a student's grades: the work, the grading, a decision, a rule, a time."""
+def _why(student: str, part: str, old: State, new: State) -> str:
+    """Return what may have changed a student's grade: the work, the grading, a decision, a rule, a time."""
     reasons = []
     if student not in old.grades:
         reasons.append("new")
@@ -107,15 +111,23 @@ def _why(student: str, old: State, new: State) -> str:
         reasons.append("other work was handed in")
     elif old.versions.get(student) != new.versions.get(student):
         reasons.append("graded again")
-    theirs = [[one for one in state.decisions if one["student"] in (student, "all")] for state in (old, new)]
+    theirs = [[one for one in state.decisions if _is_about(one, student, part)] for state in (old, new)]
     reasons += [f"adjusted: {one['reason']}" for one in theirs[1] if one not in theirs[0]]
     reasons += [f"no longer adjusted: {one['reason']}" for one in theirs[0] if one not in theirs[1]]
     if old.rules and new.rules and old.rules != new.rules:
         changed = differences(Rules(**old.rules), Rules(**new.rules))
+        for table in TABLES:
+            before, after = changed.get(table, ({}, {}))
+            if part != "total" and before.get(part) == after.get(part):
+                changed.pop(table, None)
         reasons += [f"rules: {', '.join(changed)}"] if changed else []
     if old.times.get(student) != new.times.get(student):
         reasons.append("other time")
     return "; ".join(reasons) or "counted anew"
+
+
+def _is_about(decision: Mapping[str, str], student: str, part: str) -> bool:
+    return decision["student"] in (student, "all") and (part == "total" or decision["exercise"] in (part, "all"))
 
 
 def restore(out: Path, journal: Journal, log: Log, state: State) -> None:

@@ -70,6 +70,7 @@ class Result:
     cells: Mapping[str, Sequence[str | int]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     tries: int = 0  # how often it was handed in, where the platform says so
+    decided: Text = Text("", "")  # what a person decided about the total, and why; `deducted` then leads to it
 
     @property
     def handed_in(self) -> bool:
@@ -87,6 +88,11 @@ class Result:
     @property
     def out_of(self) -> float:
         return round(sum(part.out_of for part in self.parts), 4)
+
+    @property
+    def excused(self) -> bool:
+        """Whether nothing of it counts, because a person has excused all of it."""
+        return bool(self.parts) and all(part.decided.en and part.out_of == 0 for part in self.parts)
 
 
 def as_data(result: Result) -> dict:
@@ -112,5 +118,6 @@ def from_data(data: dict) -> Result:
             "exercises": tuple(Graded(**restored(row)) for row in data["exercises"]),
             "questions": tuple(Answered(**restored(row)) for row in data["questions"]),
             "remarks": tuple(Text(*remark) for remark in data["remarks"]),
+            "decided": Text(*data.get("decided", ("", ""))),
         }
     )

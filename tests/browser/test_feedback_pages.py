@@ -1,5 +1,7 @@
 """Feedback and class report in a real browser: readable for an ordinary class, inert for a hostile one."""
 
+import csv
+import io
 from dataclasses import replace
 
 import pytest
@@ -136,6 +138,106 @@ def test_the_tables_of_the_class_sort_and_filter(open_page, reports):
         assert first in table.locator("tbody tr").first.inner_text()
     page.locator("input.filter").last.fill("s07")
     assert [row.is_visible() for row in table.locator("tbody tr").all()].count(True) == 1
+
+
+def contrast(page, selector: str) -> float:
+    """Return the least contrast (WCAG 2) of a text that matches with what is behind it."""
+    return page.evaluate(
+        """(selector) => {
+          const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255;
+            return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+          const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+          const behind = (one) => { for (let it = one; it; it = it.parentElement) {
+            const c = parts(getComputedStyle(it).backgroundColor);
+            if (c.length < 4 || c[3] > 0.99) return c.slice(0, 3); }
+            return [255, 255, 255]; };
+          const seen = [...document.querySelectorAll(selector)].filter((one) => one.checkVisibility() &&
+            [...one.childNodes].some((it) => it.nodeType === 3 && it.data.trim()));
+          return Math.min(...seen.map((one) => {
+            const colours = [parts(getComputedStyle(one).color).slice(0, 3), behind(one)];
+            const [a, b] = colours.map(light).sort((x, y) => y - x);
+            return (a + 0.05) / (b + 0.05); }));
+        }""",
+        selector,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", [0, 2])
+def test_every_word_can_be_told_from_what_is_behind_it(open_page, reports, which, scheme):
+    page = open_page(pages(reports)[which], color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    assert contrast(page, "body *") >= 4.5
+
+
+def test_no_sentence_of_the_class_is_cut_off_on_a_phone(open_page, reports):
+    page = open_page(reports / "class.html", viewport={"width": 390, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    tables = page.locator("table.rows")
+    assert tables.count() > 1
+    for table in tables.all():
+        assert table.evaluate("one => one.scrollWidth <= one.parentElement.clientWidth")
+    summaries = page.locator("details.needs > summary").all()
+    assert all(one.bounding_box()["height"] < 60 for one in summaries), "a line or two, as wide as the page"
+    button = tables.first.locator("thead button").first
+    button.focus()
+    page.keyboard.press("Enter")
+    assert tables.first.locator("thead th").first.get_attribute("aria-sort") == "ascending"
+
+
+def hidden_by_the_bar(page) -> bool:
+    """Tell whether the bar at the bottom covers what has the focus."""
+    return page.evaluate(
+        """() => { const bar = document.querySelector(".bar"), one = document.activeElement;
+          return !bar.contains(one) && one.getBoundingClientRect().bottom > bar.getBoundingClientRect().top
+            && one.getBoundingClientRect().height < 200; }"""
+    )
+
+
+def test_a_class_is_graded_by_hand_with_the_keyboard_alone(open_page, tmp_path):
+    """From the first answer to the export: Tab, Space, Ctrl + Enter and digits, and the focus is always to be seen."""
+    rubric = [RubricLine(3, "names what it looks at"), RubricLine(-1, "claims too much")]
+    answers = {f"b{i:02}": "the food " * 80 for i in range(6)} | {"b99": ""}
+    path = tmp_path / "hand.html"
+    path.write_text(hand_page("essay", answers, 5, rubric, COURSE, "secret"), encoding="utf-8")
+    page = open_page(path, viewport={"width": 1000, "height": 600})
+    cards = page.locator(".answer")
+    while not page.evaluate("document.activeElement.closest('.answer')"):
+        page.keyboard.press("Tab")
+    for i in range(len(answers)):
+        assert page.evaluate("document.activeElement.closest('.answer').id") == cards.nth(i).get_attribute("id")
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+        assert not hidden_by_the_bar(page)
+        page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+        if i == 1:  # a slip, and back
+            page.keyboard.press("Space")
+            page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+        assert not hidden_by_the_bar(page)
+        if i == 2:
+            page.keyboard.type("4.5")
+        page.keyboard.press("Tab")
+        assert not hidden_by_the_bar(page)
+        page.keyboard.type("read")
+        page.keyboard.press("Control+Enter")
+    assert page.evaluate("document.activeElement.id") == "export"
+    with page.expect_download() as saved:
+        page.keyboard.press("Enter")
+    rows = list(csv.DictReader(io.StringIO(saved.value.path().read_text(encoding="utf-8-sig"), newline="")))
+    assert [row["points"] for row in rows] == ["3", "3", "4.5", "3", "3", "3", "3"]
+    assert {row["reason"] for row in rows} == {"+3 names what it looks at; read"}
+
+
+def test_a_tick_that_is_taken_back_is_no_zero(open_page, tmp_path):
+    path = tmp_path / "hand.html"
+    path.write_text(hand_page("essay", {"b01": "x"}, 5, [RubricLine(3, "good")], COURSE, "secret"), encoding="utf-8")
+    page = open_page(path)
+    page.locator("input[type=checkbox]").check()
+    page.locator("input[type=checkbox]").uncheck()
+    assert page.locator(".given").input_value() == ""
+    assert page.locator("#export").is_disabled()
 
 
 def test_answers_are_graded_by_hand_without_a_network(open_page, tmp_path):

@@ -405,7 +405,8 @@ def test_right_and_wrong_ones_get_their_points_in_a_container(container, landloc
     assert right["score"] == 3, container.said
     assert "libseccomp" not in container.said
     assert ("no Landlock" in container.said) != landlock
-    assert {test["extra_data"]["isolation"] for test in right["tests"] if "extra_data" in test} == {"process"}
+    tiers = {test["extra_data"]["isolation"] for test in right["tests"] if "extra_data" in test}
+    assert {tier.partition(",")[0] for tier in tiers} == {"process"}  # with what the machine lacks of it
     wrong = container.grade({"2.py": WRONG.encode()}, landlock)
     assert [test["score"] for test in wrong["tests"]][:2] == [0, 2]
 
@@ -416,7 +417,8 @@ def test_a_hostile_one_finds_nothing_in_a_container(container, landlock):
     data = container.grade({"2.py": HOSTILE.encode()}, landlock)
     assert data["score"] == 0
     assert "raised RuntimeError" in data["tests"][0]["output"]
-    assert "not done after 10 seconds" in data["tests"][1]["output"]
+    endless = data["tests"][1]["output"]
+    assert "not done after 10 seconds" in endless or "too busy to run your code" in endless  # as the machine was
 
 
 @pytest.mark.slow

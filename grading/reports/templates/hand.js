@@ -37,10 +37,19 @@ for (const card of cards) {
   }
   card.addEventListener("input", (event) => {
     if (event.target.type === "checkbox") {
-      const sum = ticked(card).reduce((all, box) => all + Number(box.dataset.points), 0);
-      card.querySelector(".given").value = Math.max(0, Math.min(outOf, sum));
+      const boxes = ticked(card);
+      const sum = boxes.reduce((all, box) => all + Number(box.dataset.points), 0);
+      // no tick is no mark: a slip that was taken back must not become a 0
+      card.querySelector(".given").value = boxes.length ? Math.max(0, Math.min(outOf, sum)) : "";
     }
     keep(card);
+  });
+  card.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    const next = cards[cards.indexOf(card) + 1];
+    (next ? next.querySelector("input") : document.querySelector("#export")).focus();
+    if (next) next.scrollIntoView({ block: "start" });
   });
 }
 

@@ -117,6 +117,15 @@ def test_a_second_smaller_download_takes_nothing_from_the_others(capsys):
     assert main(["audit", "out"]) == 0
 
 
+def test_a_download_without_anybody_s_work_gives_nobody_a_zero(capsys):
+    Path("nothing").mkdir()
+    Path("nothing/scan.pdf").write_bytes(b"%PDF")
+    for roster in ([], ["--roster", "roster.csv"]):
+        assert main(["run", "nothing", "--out", "out", *roster, *ONLY]) == 2
+        assert "nothing must hold what students handed in, but it has no file of anybody's" in capsys.readouterr().err
+        assert not Path("out").exists()
+
+
 def test_a_class_that_nobody_is_known_of_stops_before_a_zero_is_written(capsys):
     Path("moodle").mkdir()
     for i, name in enumerate(("王小明", "陳怡君")):

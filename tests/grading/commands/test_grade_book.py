@@ -1,6 +1,7 @@
 """The grade book: rules that live with the class, decisions of people, what changed and why, the way back."""
 
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -121,6 +122,79 @@ def test_decisions_count_are_shown_logged_and_undone_by_deleting_the_row(graded,
     assert main(["report", "G"]) == 0
     assert points() == {"b01": 5, "b02": 0.8, "b03": 0}
     assert any(row[0] == "b02" and "no longer adjusted: was ill" in row[4] for row in changes())
+
+
+def test_who_is_excused_loses_nothing_on_a_platform_that_knows_one_number_of_points(graded):
+    decide("b01,euclidean_distance,excused,was ill,Prof,", "b03,all,excused,left,Prof,")
+    assert main(["report", "G"]) == 0
+    assert points() == {"b01": 4, "b02": 0.8, "b03": 0}  # b01: of 4
+    rows = {row[2]: row[-1] for row in csv.reader(Path("G/gradebook_canvas.csv").read_text("utf-8").splitlines()[1:])}
+    assert rows == {"": "5.0", "b01": "5.0", "b02": "0.8", "b03": "EX"}
+    text = Path("G/gradebook_moodle.csv").read_text("utf-8-sig")
+    grades = {row["idnumber"]: row["grade"] for row in csv.DictReader(io.StringIO(text, newline=""))}
+    assert grades == {"b01": "5.0", "b02": "0.8"}
+    assert main(["export", "G", "--to", "canvas-api", "--file", "api.json"]) == 0
+    posted = json.loads(Path("api.json").read_text("utf-8"))["grade_data"]
+    assert [row.get("posted_grade") for row in posted.values()] == ["5", "0.8", None]
+
+
+def test_a_total_that_a_person_sets_is_no_deduction_for_being_late(graded):
+    decide("b02,all,3,oral exam,Prof,", "b03,all,4,oral exam,Prof,")
+    assert main(["report", "G"]) == 0
+    assert points() == {"b01": 5, "b02": 3, "b03": 4}
+    for student in ("b02", "b03"):
+        page = Path(f"G/students/{student}/feedback.html").read_text("utf-8")
+        assert "were taken off for being late" not in page
+        assert "points: oral exam (Prof)" in page
+    found = [row for row in json.loads(Path("G/class.json").read_text())["concerns"] if row["kind"] == "adjusted"]
+    assert [row["student"] for row in found] == ["b02", "b03"]
+
+
+def test_decisions_that_a_spreadsheet_saved_are_read_added_to_and_brought_back(graded):
+    """Excel in Taiwan: Big5, semicolons; words in capitals."""
+    path = Path("G/adjustments.csv")
+    rows = "student;exercise;points;reason;who;when\r\nb02;cosine_similarity;FULL;題目有誤;林助教;2027/1/20\r\n"
+    path.write_bytes(rows.encode("cp950"))
+    assert main(["report", "G"]) == 0
+    assert points()["b02"] == 4
+    assert main(["hand", "G", "cosine_similarity", "--file", "page.html"]) == 0
+    marks = re.findall(r'<article class="exercise answer" id="(\w+)"', Path("page.html").read_text("utf-8"))
+    Path("marks.csv").write_text(
+        f"answer,exercise,points,reason\n{marks[0]},cosine_similarity,1,讀過\n", encoding="cp950"
+    )
+    assert main(["hand", "G", "--read", "marks.csv", "--who", "TA"]) == 0
+    assert main(["report", "G"]) == 0
+    assert 1 in [row["exercises"][0]["points"] for row in json.loads(Path("G/class.json").read_text())["results"]]
+    assert main(["restore", "G", "2"]) == 0
+    assert points()["b02"] == 4
+    assert "題目有誤" in path.read_text("utf-8-sig")
+
+
+def test_a_name_of_an_exercise_that_is_misspelt_takes_nobody_s_points(graded, capsys):
+    path = Path("G/course.toml")
+    path.write_text(path.read_text("utf-8").replace("euclidean_distance =", "euclidian_distance ="), encoding="utf-8")
+    before = Path("G/class.json").read_bytes()
+    assert main(["report", "G"]) == 2
+    said = capsys.readouterr().err
+    assert 'names "euclidian_distance", which is not graded yet. Did you mean "euclidean_distance"?' in said
+    assert main(RUN) == 2
+    assert 'no exercise "euclidian_distance". Did you mean "euclidean_distance"?' in capsys.readouterr().err
+    assert Path("G/class.json").read_bytes() == before
+
+
+def test_a_change_is_told_once_and_with_its_own_reason(graded, capsys):
+    decide("b02,cosine_similarity,3,the norm,TA,", "all,euclidean_distance,0.5,too easy,Prof,")
+    with open("G/course.toml", "a", encoding="utf-8") as file:
+        file.write("essay = 5\n")
+    capsys.readouterr()
+    assert main(["report", "G"]) == 0
+    assert "the grades of 3" in capsys.readouterr().out
+    why = {(student, part): reason for student, part, _, _, reason in changes()}
+    assert why["b02", "cosine_similarity"] == "adjusted: the norm"
+    assert why["b02", "euclidean_distance"] == "adjusted: too easy"
+    assert ("b01", "essay") not in why  # nobody has read it yet: no grade has changed
+    assert main(["report", "G"]) == 0
+    assert "changed since" not in capsys.readouterr().out
 
 
 def test_an_extension_holds_where_only_the_word_late_is_known(tmp_path, monkeypatch):

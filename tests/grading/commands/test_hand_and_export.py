@@ -71,6 +71,23 @@ def test_what_people_grade_waits_for_them_and_becomes_a_decision(graded, capsys)
     assert 'Did you mean "essay"? Cells of text: essay' in capsys.readouterr().err
 
 
+def test_who_wrote_nothing_is_on_the_page_too_and_a_person_says_what_it_is_worth(graded, capsys):
+    with zipfile.ZipFile("d.zip", "w") as archive:
+        archive.writestr("name_41_700_5_embeddings.ipynb", notebook(RIGHT, WORDS["41"]))
+        archive.writestr("name_42_702_5_embeddings.ipynb", notebook(WRONG))
+    assert main(RUN) == 0
+    capsys.readouterr()
+    assert main(["hand", "G", "essay", "--file", "page.html"]) == 0
+    assert "2 answers in page.html; 1 of them have nothing in it" in capsys.readouterr().out
+    cards = Path("page.html").read_text(encoding="utf-8").split("<article ")[1:]
+    (empty,) = [card for card in cards if "no such cell was found" in card]
+    mark = re.search(r'id="(\w+)"', empty)[1]
+    Path("marks.csv").write_text(f"answer,exercise,points,reason\n{mark},essay,0,nothing was written\n")
+    assert main(["hand", "G", "--read", "marks.csv"]) == 0
+    assert main(["report", "G"]) == 0
+    assert "nothing was written" in Path("G/students/b02/feedback.html").read_text(encoding="utf-8")
+
+
 def test_code_can_be_graded_by_hand_too(graded):
     assert main(["hand", "G", "euclidean_distance", "--file", "page.html"]) == 0
     assert 'class="code"' in Path("page.html").read_text(encoding="utf-8")

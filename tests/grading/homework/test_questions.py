@@ -100,7 +100,8 @@ def test_two_letters_are_no_single_choice():
 
 
 @pytest.mark.parametrize(
-    "written", ["AC", "a, c", "A，C", "A、C", "ＡＣ", ["A", "C"], ("C", "A"), "A;C", "A / C", "[A][C]", "ａ　ｃ"]
+    "written",
+    ["AC", "a, c", "A，C", "A、C", "ＡＣ", ["A", "C"], ("C", "A"), {"A", "C"}, "A;C", "A / C", "[A][C]", "ａ　ｃ"],
 )
 def test_an_answer_is_read_whatever_keyboard_wrote_it(written):
     question = next(q for q in load_questions().values() if q.multiple)

@@ -162,6 +162,9 @@ def test_scripts_are_read_cell_by_cell(text):
         ('answers = dict(Q1="A")\nanswers |= {"Q2": "B"}', {"Q1": "A", "Q2": "B"}),
         ('answers = {"Q1": ["A", "C"], "Q2": 5, "Q3": None, "Q4": {1: (2,)}, "Q5": -1j}',
          {"Q1": ["A", "C"], "Q2": 5, "Q3": None, "Q4": {1: (2,)}, "Q5": -1j}),
+        ('answers = {"q1": "A", "Q 2": "B", "Ｑ03": "C", "Question 4": "D", "name": "x"}',
+         {"Q1": "A", "Q2": "B", "Q3": "C", "Q4": "D", "name": "x"}),
+        ('if True:\n    answers = {"Q1": "A"}\nelse:\n    pass\nanswers = mine = {"Q2": "B"}', {"Q1": "A", "Q2": "B"}),
     ],
 )  # fmt: skip
 def test_answers_are_literals(source, answers):

@@ -46,6 +46,22 @@ def test_moodles_worksheet_is_a_roster(tmp_path):
     assert read_roster(tmp_path / "zh.csv").of_moodle == {"880000": "B01", "880001": "B03"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "學號,姓名,電子郵件\nB01,王小明,b01@ntu.edu.tw\n",
+        "姓名,學號,電子郵件\n王小明,B01,b01@ntu.edu.tw\n",
+        "First name,全名,ID number,Email address\n小明,王小明,B01,b01@ntu.edu.tw\n",
+        "First Name,姓名,SID,Email,Role\n小明,王小明,B01,b01@ntu.edu.tw,Student\n",
+        "sep=;\nstudent;name;email\nB01;王小明;b01@ntu.edu.tw\n",
+    ],
+    ids=["numbers first", "names first", "Moodle's participants", "Gradescope's roster", "a line for Excel"],
+)
+def test_a_list_that_names_its_columns_otherwise_is_a_roster(tmp_path, text):
+    (tmp_path / "class.csv").write_text(text, encoding="utf-8")
+    assert read_roster(tmp_path / "class.csv").people == (Person("B01", "王小明", "b01@ntu.edu.tw"),)
+
+
 def test_several_files_about_the_same_people_are_one_roster(tmp_path):
     (tmp_path / "class.csv").write_text(ROSTER, encoding="utf-8")
     (tmp_path / "w.csv").write_text(WORKSHEET, encoding="utf-8")

@@ -10,9 +10,11 @@ import pytest
 from grading.intake.submission import NOTHING_AT_ALL
 from grading.reports.class_page import class_data, class_page
 from grading.reports.cluster_page import cluster_page, name_of
+from grading.reports.concerns import concerns
 from grading.reports.living_code import living
 from grading.reports.similarity import FEW, REFERENCE, released, suspicious_clusters
-from grading.reports.statistics import concerns, histogram, items, mistakes, summary
+from grading.reports.statistics import histogram, items, mistakes, summary
+from grading.running.counting import BY_HAND
 from grading.running.rules import Course
 from grading.verdict.results import Answered, Graded, Result
 from grading.words import Text
@@ -49,6 +51,40 @@ def test_scores_and_misconceptions_and_concerns_are_counted():
     assert summary(rows)["mean"] == 0.2
     assert [(row.name, row.n) for row in mistakes(rows)] == [("signed", 2)]
     assert [(row.kind, row.student) for row in concerns(rows)] == [("not_graded", "s04"), ("crashed", "s03")]
+
+
+def test_what_is_said_of_many_needs_a_person_once():
+    flawed, ill = Text("full points: flawed", "給滿分"), Text("excused: ill", "免計分")
+    essay = Graded("essay", "not_graded", 0, 5, BY_HAND)
+    rows = [student(i, 2, 0.3) for i in range(5)]
+    rows = [replace(one, exercises=(replace(one.exercises[0], decided=flawed), essay)) for one in rows]
+    excused = [replace(part, decided=ill, out_of=0) for part in rows[0].parts]
+    rows[0] = replace(rows[0], exercises=tuple(excused[:2]), questions=tuple(excused[2:]))
+    unread = Text("Q1: only the letters A, B can be chosen.", "Q1：只能選擇 A, B。")
+    rows[1] = replace(rows[1], questions=(Answered("Q1", 0, 0.3, unread), Answered("Q2", 0, 0.3, unread._replace(
+        en=unread.en.replace("Q1", "Q2"), zh=unread.zh.replace("Q1", "Q2")
+    ))))  # fmt: skip
+    assert [(row.kind, row.student, row.exercise, row.reason.en) for row in concerns(rows)] == [
+        ("answers", "s01", "", "Q1, Q2: only the letters A, B can be chosen."),
+        ("adjusted", "", "saliency", "4 students: full points: flawed"),
+        ("adjusted", "s00", "", "excused: ill"),
+        ("by_hand", "", "essay", "4 answers wait to be read: hw-grade hand CLASS essay"),
+    ]
+
+
+def test_what_nobody_has_read_yet_is_not_the_hardest_exercise():
+    essay = Graded("essay", "not_graded", 0, 5, BY_HAND)
+    rows = [
+        replace(student(i, 2 * (i % 2), 0.3), exercises=(student(i, 2 * (i % 2), 0).exercises[0], essay))
+        for i in range(12)
+    ]
+    rows[0] = replace(rows[0], exercises=(rows[0].exercises[0], replace(essay, points=5, decided=Text("set to 5", ""))))
+    found = {item.name: item for item in items(rows, "exercises")}
+    assert (found["essay"].n, found["essay"].right) == (1, 1.0)
+    assert found["essay"].statuses == {"not_graded": 12}
+    none = [replace(one, exercises=(essay,)) for one in rows]
+    assert (items(none, "exercises")[0].n, items(none, "exercises")[0].right) == (0, 0.0)
+    assert "–" in class_page(none, COURSE)
 
 
 def test_who_handed_in_nothing_counts_in_no_number():
