@@ -62,7 +62,8 @@ def test_no_part_is_left_out_of_the_arrows():
     assert parts - {"__init__", "__main__", "data"} - BASE <= {*ALLOWED}
 
 
-FLAG = re.compile(r"(^| )--[a-z][a-z-]+($|[ ,:;)])")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+OF_ANOTHER_PROGRAM = re.compile(r"`uv [^`]*")
 KNOW_FLAGS = ("hw_xai/cli/", "grading/commands/", "grading/cli.py", "grading/gradescope.py")  # the last writes a script
 
 
@@ -72,11 +73,12 @@ def test_only_the_command_line_knows_flags():
         name = file.relative_to(ROOT).as_posix()
         if name.startswith(KNOW_FLAGS):
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            # a sentence, not an argument for another program, and no docstring
-            if isinstance(node, ast.Raise | ast.Assign | ast.Call):
-                texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
-                told += [f"{name}: {t}" for t in texts if isinstance(t, str) and " " in t.strip() and FLAG.search(t)]
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in docstrings]
+        for text in (OF_ANOTHER_PROGRAM.sub("", node.value) for node in constants if isinstance(node.value, str)):
+            if " " in text.strip() and FLAG.search(text):  # a sentence, not an argument for another program
+                told.append(f"{name}: {text}")
     assert not told, "a library's sentence names the `keyword`, and the command line turns it into the flag"
 
 

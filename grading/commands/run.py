@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from hw_xai.cli.options import count, seed
+from hw_xai.cli.options import count, in_flags, seed
 from hw_xai.errors import UserError, nearest
 
 from ..homework.evidence import key as keys
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.strangers:
         _stop_where_nobody_is_known(intake)
     for remark in intake.remarks:
-        print(f"note: {remark.en}")
+        print(f"note: {in_flags(remark.en, options.flags)}")
     times = _times(options, roster, rules)
     with Journal(out, new=True) as journal, Log(out) as log, ExitStack() as stack:
         options.salt = _secret(options, "salt", journal, before)

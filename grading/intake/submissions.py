@@ -255,8 +255,8 @@ def _stranger(owner: Owner) -> Text:
 
 def _by_its_name(download: str, whose: str) -> Text:
     return Text(
-        f"{shown(download)} is named for {whose}: all of it is taken for {whose}'s (--layout, if it is a class's)",
-        f"{shown(download)} 以 {whose} 命名：全部視為 {whose} 所繳交（若是全班的，請加 --layout）",
+        f"{shown(download)} is named for {whose}: all of it is taken for {whose}'s (say `layout` if it is a class's)",
+        f"{shown(download)} 以 {whose} 命名：全部視為 {whose} 所繳交（若是全班的，請指定 `layout`）",
     )
 
 

@@ -51,7 +51,7 @@ class CommandLine:
         try:
             parser = self.parser(asked)
             options = parser.parse_args(given)
-            flags = flags_of(parser)
+            flags = options.flags = flags_of(parser)  # for what a command says in the library's words
             return self.module(options.command).run(options) or 0
         except ValueError as error:
             if not isinstance(error, UserError) and not re.match(r"`\w+` must ", str(error)):

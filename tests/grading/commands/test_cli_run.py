@@ -220,7 +220,10 @@ def test_one_student_s_work_that_comes_alone(calm, capsys):
     assert {s for s in after if after[s] != before[s]} == {"b04"}
     Path("mail/work").rename("b02")  # named for one who has results: it is theirs, whatever names are in it
     assert main(["run", "b02", "--out", "out", *MADE]) == 0
-    assert "b02 is named for b02: all of it is taken for b02's" in capsys.readouterr().out
+    assert (
+        "b02 is named for b02: all of it is taken for b02's (say --layout if it is a class's)"
+        in capsys.readouterr().out
+    )
     assert {s for s, row in results("out").items() if row != after[s]} == {"b02"}
 
 
