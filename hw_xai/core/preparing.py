@@ -145,7 +145,7 @@ class _Uses(TorchFunctionMode):
         return output
 
     def use(self, value: object, place: int | None) -> None:
-        for tensor in _tensors(value):
+        for tensor in tensors_in(value):
             if id(tensor) in self.users:
                 self.users[id(tensor)].append(place)
 
@@ -155,21 +155,22 @@ class _Uses(TorchFunctionMode):
         if self.inside or name in SHAPES:
             return result
         self.any_layout &= name not in LAYOUT_DEPENDENT
-        if any(True for _ in _tensors(result)):
+        if any(True for _ in tensors_in(result)):
             self.use((args, kwargs), None)
-        elif name != "__get__" and any(True for _ in _tensors((args, kwargs))):
+        elif name != "__get__" and any(True for _ in tensors_in((args, kwargs))):
             self.reads_values |= name not in ("stride", "is_contiguous")  # a number, or a yes or no, of the data
         return result
 
 
-def _tensors(value: object) -> Iterator[Tensor]:
+def tensors_in(value: object) -> Iterator[Tensor]:
+    """Yield the tensors in arguments or results, also of tuples, lists and dicts."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
+        yield from tensors_in(list(value.values()))
 
 
 def apply(wiring: Wiring, model: nn.Module, stack: ExitStack) -> None:

@@ -10,6 +10,7 @@ from .attending import attention_relevance, rollout
 from .attention import attention_maps, attention_rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
 from .catalog import METHODS
+from .deep_lift import deep_lift
 from .embeddings import cosine_similarity, euclidean_distance
 from .features import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
 from .gradients import (
@@ -22,6 +23,7 @@ from .gradients import (
     smooth_grad,
 )
 from .learned_cam import LearnedCAM, lcam
+from .lrp import lrp
 from .masked_cam import ada_sise, block_layers, score_cam, sidu, sise
 from .perturbation import occlusion, rise
 from .projection import project
@@ -44,6 +46,7 @@ __all__ = [
     "completeness_gap",
     "cosine_similarity",
     "deep_dream",
+    "deep_lift",
     "euclidean_distance",
     "extreme_images",
     "filter_activation",
@@ -62,6 +65,7 @@ __all__ = [
     "lime",
     "lime_report",
     "lime_surrogates",
+    "lrp",
     "maximize_activation",
     "mean_activations",
     "occlusion",

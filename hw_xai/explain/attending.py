@@ -15,10 +15,11 @@ from torch.overrides import TorchFunctionMode
 from ..core.arguments import described
 from ..core.batches import explaining
 from ..core.maps import token_grid
-from ..core.model import score_of_target
+from ..core.model import resolve_target
 from ..core.protocols import Model, Target
 from .attention import accumulated_relevance, attention_gradients, attention_rollout
 from .cam import enlarged
+from .rules import scores_seen
 
 
 def rollout(
@@ -75,8 +76,9 @@ def _reaching(through_layers: Any, model: Model, inputs: Tensor, target: Target,
 
     def reached(x: Tensor, target: Tensor | None) -> Tensor:  # (n, ...) -> (n, 1, H, W) or (n, T, 1)
         watch = Attended(len(x))
-        with torch.enable_grad(), watch:
-            score = score_of_target(model, x, target)  # (n,)
+        with torch.enable_grad():
+            scores = scores_seen(watch, model, x)  # (n, C)
+            score = scores.gather(1, resolve_target(scores, target)[:, None])[:, 0]
         layers = watch.layers()
         if not (score.requires_grad and all(layer.requires_grad for layer in layers)):
             expected = "be differentiable down to its first attention"

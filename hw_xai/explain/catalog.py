@@ -9,9 +9,11 @@ from typing import Literal, NamedTuple
 from .ascent import deep_dream, maximize_activation
 from .attending import attention_relevance, rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
+from .deep_lift import deep_lift
 from .features import filter_activation
 from .gradients import gradient, guided_backprop, input_x_gradient, integrated_gradients, saliency, smooth_grad
 from .learned_cam import lcam
+from .lrp import lrp
 from .masked_cam import ada_sise, score_cam, sidu, sise
 from .perturbation import occlusion, rise, window_count
 from .shapley import shapley, shapley_passes
@@ -114,6 +116,32 @@ METHODS: dict[str, Method] = {
         cost=lambda o: Passes(*[o.n_steps * (len(o.baselines) if isinstance(o.baselines, list | tuple) else 1)] * 2),
         use="Contributions that add up to the score difference to the baseline; an element equal to it gets none.",
         paper="Sundararajan et al. 2017, arXiv 1703.01365",
+    ),
+    "deep_lift": Method(
+        title="DeepLIFT",
+        function=deep_lift,
+        signed=True,
+        locality="local",
+        approach="gradient",
+        resolution="element",
+        tuning="baselines",
+        cost=lambda o: Passes(
+            *[n * (len(o.baselines) if isinstance(o.baselines, list | tuple) else 1) for n in (2, 1)]
+        ),
+        use="Adds up to the score difference to the baseline as integrated gradients do, in one pass back; noisier.",
+        paper="Shrikumar et al. 2017, arXiv 1704.02685",
+    ),
+    "lrp": Method(
+        title="LRP",
+        function=lrp,
+        signed=True,
+        locality="local",
+        approach="gradient",
+        resolution="element",
+        tuning="rule, epsilon, gamma",
+        cost=lambda o: Passes(2, 1),
+        use="The score in shares, layer by layer: clean pictures, shaped by the rules as much as by the network.",
+        paper="Bach et al. 2015, doi 10.1371/journal.pone.0130140",
     ),
     "guided_backprop": Method(
         title="Guided backprop",

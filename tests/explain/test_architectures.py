@@ -24,12 +24,14 @@ FAST = {
     "lime": {"segments": QUARTERS, "n_samples": 60},
 }
 ATTENTION = ("rollout", "attention_relevance")
+RELU = ("guided_backprop", "guided_grad_cam")
+RULED = ("deep_lift", "lrp")  # have no rule for LayerNorm
 SLOPES = ("gradient", "saliency", "input_x_gradient", "smooth_grad", "integrated_gradients")
 EXPLAINERS = [name for name, method in METHODS.items() if method.explainer]
 SUITS = {  # what each network is not made for
     "homework": [name for name in EXPLAINERS if name not in ("cam", *ATTENTION)],  # two linear layers behind the maps
     "resnet18": [name for name in EXPLAINERS if name not in ATTENTION],
-    "vit": [name for name in EXPLAINERS if name not in ("cam", "guided_backprop", "guided_grad_cam")],  # no ReLUs
+    "vit": [name for name in EXPLAINERS if name not in ("cam", *RELU, *RULED)],
     "text": [*SLOPES, "occlusion", "shapley", "lime"],
 }  # fmt: skip
 

@@ -131,9 +131,9 @@ def test_every_rule_is_kept(name, rule, small_net, pictures):
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-@pytest.mark.parametrize("name", ["integrated_gradients"])
+@pytest.mark.parametrize("name", ["integrated_gradients", "deep_lift"])
 def test_what_is_claimed_is_kept(name, claim, small_net, pictures):
-    path = partial(METHODS[name].function, n_steps=200)
+    path = partial(METHODS[name].function, **({"n_steps": 200} if name == "integrated_gradients" else {}))
     assert check_explainer(path, small_net, pictures, rules=[], claims=[claim]) == []
 
 

@@ -26,7 +26,11 @@ OPTIONS: dict[str, dict[str, object]] = {
     "sise": {"mu": 0.5},  # of a layer's maps only those with at least this share of the largest gradient
 }
 BY_SIZE = ("gradient", "smooth_grad", "guided_backprop", "guided_grad_cam")  # the sign says which way to change a pixel
-ADDS_UP = ("input_x_gradient", "integrated_gradients")  # Σ attribution = score(inputs) − score(black), or so they say
+ADDS_UP = (
+    "input_x_gradient",
+    "integrated_gradients",
+    "deep_lift",
+)  # Σ attribution = score(inputs) − score(black), or so they say
 
 
 def noise(model: Model, inputs: Tensor, target: Tensor, *, seed: int = 0) -> Tensor:
