@@ -36,11 +36,12 @@ from .corpus import (
     simplified,
 )
 from .saving import save
-from .text import KINDS, Sentence, build_wordpiece, read_corpora, without_runs
+from .text import GENERATED, KINDS, Sentence, build_wordpiece, language_of, read_corpora, without_runs
 from .warm_start import cut_model, e5_file, read_e5, vectors_for
 
 CHECKPOINT_EVERY = 250  # steps
 REPORT_EVERY = 500  # steps
+GENERATED_SENTENCES = 20_000
 _BLOCK = 64  # batches whose sentences are drawn together and sorted by length, so that little is padding
 
 
@@ -58,6 +59,11 @@ class TokenizedText:
 
     def __len__(self) -> int:
         return len(self.chinese)
+
+    def __add__(self, other: "TokenizedText") -> "TokenizedText":
+        starts = torch.cat((self.starts, self.starts[-1] + other.starts[1:]))
+        rest = (torch.cat((getattr(self, name), getattr(other, name))) for name in ("chinese", "kinds"))
+        return TokenizedText(torch.cat((self.ids, other.ids)), starts, *rest)
 
     def row(self, i: int) -> Tensor:
         """Return the ids of a sentence, (T,) LongTensor."""
@@ -90,7 +96,13 @@ class MaskedBatches:
     def __init__(self, text: TokenizedText, tokenizer: Any, recipe: MaskedWordsRecipe):
         self.text, self.tokenizer, self.recipe = text, tokenizer, recipe
         weights = torch.tensor([getattr(recipe, kind) for kind in KINDS], dtype=torch.double)[text.kinds]
-        for own, share in ((text.chinese, recipe.chinese), (~text.chinese, 1 - recipe.chinese)):
+        made = text.kinds == KINDS.index("generated")
+        chinese, natural = recipe.chinese, 1 - recipe.generated
+        for own, share in (
+            (made, recipe.generated),
+            (~made & text.chinese, natural * chinese),
+            (~made & ~text.chinese, natural * (1 - chinese)),
+        ):
             if weights[own].sum() > 0:
                 weights[own] *= share / weights[own].sum()
         if not weights.sum() > 0:
@@ -242,11 +254,20 @@ def prepared(
         text = tokenized(sentences, tokenizer, recipe.max_length)
         columns = {name: getattr(text, name) for name in ("ids", "starts", "chinese", "kinds")}
         write_checkpoint(place, {"of": of, "text": columns, "aside": [tuple(s) for s in aside]})
+    if recipe.generated:
+        text += tokenized(generated_sentences(recipe.seed), tokenizer, recipe.max_length)
     if recipe.start in ("e5", "nothing"):
         counts = text.ids.int().bincount(minlength=len(tokenizer)) + 1.0
         with torch.no_grad():  # so that the first steps need not find out which words are frequent
             model.cls.predictions.bias.copy_((counts / counts.sum()).log())
     return model, tokenizer, text, aside
+
+
+def generated_sentences(seed: int) -> list[Sentence]:
+    """Return sentences of our own clauses: people's text holds too few of an ambiguous word's rarer senses."""
+    from .corpus import training_sentences
+
+    return [Sentence(language_of(text), GENERATED, text) for text in training_sentences(GENERATED_SENTENCES, seed)]
 
 
 def measuring_runs() -> set[tuple[str, ...]]:

@@ -21,9 +21,10 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 HEADER = ("lang", "source", "sentence")
 
 # How much a source counts is a matter of what it is good for: plain words about plain things first.
-KINDS = ("everyday", "broad", "narrow")
+KINDS = ("everyday", "broad", "narrow", "generated")
 BROAD = {"wikipedia-en", "wikipedia-zh", "squad-1.1", "drcd", "cmrc-2018", "xquad", "ud-gsd"}
 NARROW = {"sgd", "crosswoz", "aishell-1"}
+GENERATED = "clauses of our own"
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _HELD_OUT = 500  # one sentence in so many is never trained on
@@ -42,7 +43,9 @@ class Sentence(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What its source is: "everyday", "broad" (encyclopedias) or "narrow" (one purpose, one pattern)."""
+        """What its source is: "everyday", "broad" (encyclopedias), "narrow" (one purpose, one pattern), "generated"."""
+        if self.source == GENERATED:
+            return "generated"
         return "broad" if self.source in BROAD else "narrow" if self.source in NARROW else "everyday"
 
     @property

@@ -140,6 +140,7 @@ class MaskedWordsRecipe:
     everyday: float = 1.0  # how often a sentence of such a source is drawn
     broad: float = 0.4
     narrow: float = 0.5
+    generated: float = 0.06  # share of the sentences that are made of our own clauses: each sense of an ambiguous word
     seed: int = 0
 
     def __post_init__(self):
@@ -208,6 +209,7 @@ MASKED_WORDS_BOUNDS = {  # those of a MaskedWordsRecipe that are others
     "everyday": (0, 1),
     "broad": (0, 1),
     "narrow": (0, 1),
+    "generated": (0, 0.9),
 }
 
 # Of people's questions: the passages are longer and the model is larger. Chinese and English in turn while both last.

@@ -24,7 +24,7 @@ from hw_xai.language.text import (
 from hw_xai.training.recipe import MaskedWordsRecipe
 
 TINY = MaskedWordsRecipe(
-    start="nothing", layers=(0,), vocabulary=4000, steps=8, warmup=2, decay=2, batch_size=4, max_length=20
+    start="nothing", layers=(0,), vocabulary=4000, steps=8, warmup=2, decay=2, batch_size=4, max_length=20, generated=0
 )
 
 
@@ -164,6 +164,20 @@ def test_weights_decide_what_is_drawn(sentences, tokenizer):
     rows = torch.tensor([i for batch in batches._drawn(0) for i in batch])
     assert text.chinese[rows].all()
     assert (text.kinds[rows] == 0).all()
+
+
+def test_sentences_of_our_own_are_the_share_that_was_asked_for(sentences, tokenizer, monkeypatch):
+    monkeypatch.setattr(masked_words, "GENERATED_SENTENCES", 500)
+    text = tokenized(sentences, tokenizer, 20) + tokenized(masked_words.generated_sentences(3), tokenizer, 20)
+    assert len(text) == len(sentences) + 500
+    rows = torch.tensor(
+        [i for batch in MaskedBatches(text, tokenizer, replace(TINY, generated=0.2))._drawn(0) for i in batch]
+    )
+    assert (rows >= len(sentences)).float().mean() == pytest.approx(0.2, abs=0.07)
+    assert [tokenizer.decode(text.row(i)[1:-1]) for i in (0, len(sentences))] == [
+        tokenizer.decode(tokenizer.encode(s.text)[1:-1][:18])
+        for s in (sentences[0], masked_words.generated_sentences(3)[0])
+    ]
 
 
 def test_scores_are_those_of_the_whole_model(sentences, trained):
