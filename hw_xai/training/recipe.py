@@ -140,7 +140,7 @@ class MaskedWordsRecipe:
     everyday: float = 1.0  # how often a sentence of such a source is drawn
     broad: float = 0.4
     narrow: float = 0.5
-    generated: float = 0.06  # share of the sentences that are made of our own clauses: each sense of an ambiguous word
+    generated: float = 0.02  # share of the sentences that are made of our own clauses: each sense of an ambiguous word
     seed: int = 0
 
     def __post_init__(self):
