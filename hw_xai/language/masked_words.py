@@ -34,6 +34,7 @@ from .corpus import (
     search_corpus,
     sense_sets,
     simplified,
+    training_sentences,
 )
 from .saving import save
 from .text import GENERATED, KINDS, Sentence, build_wordpiece, language_of, read_corpora, without_runs
@@ -265,8 +266,6 @@ def prepared(
 
 def generated_sentences(seed: int) -> list[Sentence]:
     """Return sentences of our own clauses: people's text holds too few of an ambiguous word's rarer senses."""
-    from .corpus import training_sentences
-
     return [Sentence(language_of(text), GENERATED, text) for text in training_sentences(GENERATED_SENTENCES, seed)]
 
 

@@ -36,6 +36,7 @@ _OF_CORPUS = {
     "everyday": "weight of a sentence of everyday text",
     "broad": "weight of a sentence of an encyclopedia",
     "narrow": "weight of a sentence of a source with one purpose",
+    "generated": "share of sentences made of our own clauses, each sense of an ambiguous word",
 }
 _OF_GENERATED = {
     "sentences": "generated sentences to learn from",
