@@ -27,15 +27,19 @@ from .lrp import lrp
 from .masked_cam import ada_sise, block_layers, score_cam, sidu, sise
 from .perturbation import occlusion, rise
 from .projection import project
+from .scores import BoxScores, SegmentScores, SimilarityScores
 from .separation import sense_report
 from .shapley import ShapleyValues, shapley, shapley_values
 from .surrogate import LimeReport, Surrogate, lime, lime_report, lime_surrogates, superpixels
 
 __all__ = [
     "METHODS",
+    "BoxScores",
     "LearnedCAM",
     "LimeReport",
+    "SegmentScores",
     "ShapleyValues",
+    "SimilarityScores",
     "Surrogate",
     "ada_sise",
     "attention_maps",

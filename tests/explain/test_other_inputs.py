@@ -176,7 +176,16 @@ def test_occlusion_of_a_signal_slides_over_time(n_steps, turn):
         close(found.flatten(1)[:, 5], 3 * (signal[:, 1, 5] - signal[:, 1].mean(dim=1)))
 
 
-@pytest.mark.parametrize(("name", "found"), [("text_lstm", "tasty"), ("tabular", "stability over seeds")])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("text_lstm", "tasty"),
+        ("tabular", "stability over seeds"),
+        ("boxes", "occlusion is strongest at row 33, column 33"),
+        pytest.param("segmentation", "LayerCAM   of the map 100% lies on the disc", marks=pytest.mark.slow),
+        pytest.param("similarity", "what makes it like the egg", marks=pytest.mark.slow),
+    ],
+)
 def test_the_examples_run(name, found, capsys):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     example = importlib.util.module_from_spec(spec)
