@@ -115,9 +115,10 @@ def _why(student: str, part: str, old: State, new: State) -> str:
     reasons += [f"adjusted: {one['reason']}" for one in theirs[1] if one not in theirs[0]]
     reasons += [f"no longer adjusted: {one['reason']}" for one in theirs[0] if one not in theirs[1]]
     if old.rules and new.rules and old.rules != new.rules:
-        changed = differences(Rules(**old.rules), Rules(**new.rules))
+        both = Rules(**old.rules), Rules(**new.rules)
+        changed = differences(*both)
         for table in TABLES:
-            before, after = changed.get(table, ({}, {}))
+            before, after = (getattr(rules, table) for rules in both)
             if part != "total" and before.get(part) == after.get(part):
                 changed.pop(table, None)
         reasons += [f"rules: {', '.join(changed)}"] if changed else []
