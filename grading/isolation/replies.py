@@ -11,8 +11,8 @@ import numpy as np
 
 from ..words import Text
 from .inside.calls import Call, from_frame
-from .inside.confine import Limits
 from .inside.libraries import EXPLAINERS
+from .inside.limits import Limits
 
 Status = Literal["ok", "failed", "timeout", "crashed", "out_of_memory", "not_attempted", "not_graded"]
 ALONE = (

@@ -29,7 +29,7 @@ from hw_xai.errors import UserError
 from ..words import Text
 from .bytecode import compile_libraries
 from .inside.calls import Call, from_frame, pack_calls, to_frame
-from .inside.confine import Limits
+from .inside.limits import Limits
 from .memory import MISSING, MemoryGroup
 from .replies import Reply, judged, plain
 from .tiers import ENVIRONMENT, INSIDE, WAYS, Unavailable, Way

@@ -11,7 +11,7 @@ import numpy as np
 from hw_xai.show.frame.images import heatmap_uri
 from hw_xai.show.frame.normalize import is_signed, limits, stretch
 
-from ..verdict.results import Picture
+from ..verdict.results import OutputPair
 from ..words import Text
 
 YOURS, EXPECTED, DIFFERENCE = Text("yours", "你的"), Text("expected", "預期的"), Text("difference", "差異")
@@ -62,7 +62,7 @@ WIDTH, HEIGHT = 460, 120  # of the bars
 PLANE = 240  # the longer side of the points
 
 
-def drawn(picture: Picture | None, of_points: bool = False) -> list[Map] | Bars | Points | None:
+def drawn(picture: OutputPair | None, of_points: bool = False) -> list[Map] | Bars | Points | None:
     """Return what a page draws of a picture: three maps, two where the shapes differ, bars, or None for nothing.
 
     of_points: the rows are points, whose first two coordinates are drawn.

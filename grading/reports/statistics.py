@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..verdict.results import Answered, Graded, Picture, Result
+from ..verdict.results import Answered, Graded, OutputPair, Result
 from ..words import Text
 
 FEWEST = 10  # students below which a correlation says nothing
@@ -109,12 +109,12 @@ class WrongOutput:
     n: int
     misconception: str | None
     reason: Text
-    picture: Picture
+    picture: OutputPair
 
 
 def wrong_outputs(results: Sequence[Result], most: int = 3) -> dict[str, list[WrongOutput]]:
     """Return exercise -> its commonest wrong outputs. The same: the same known mistake, or alike to two digits."""
-    groups: dict[tuple[str, str], list[tuple[Graded, Picture]]] = {}
+    groups: dict[tuple[str, str], list[tuple[Graded, OutputPair]]] = {}
     for result in results:
         for row in result.exercises:
             if row.picture and row.status == "failed":

@@ -25,7 +25,7 @@ from ..verdict.distances import Answers
 from ..verdict.exercise import Verdict
 from ..verdict.feedback import LARGEST, drawable
 from ..verdict.judging import judge
-from ..verdict.results import Answered, Graded, Picture, Result
+from ..verdict.results import Answered, Graded, OutputPair, Result
 from ..words import Text
 from .rules import Course
 
@@ -170,11 +170,11 @@ def _verdict(name: str, plans: Sequence[Sequence[Call]], answers: Answers) -> Ve
     return wrong[0] if wrong else verdict
 
 
-def _picture(verdict: Verdict) -> Picture | None:
+def _picture(verdict: Verdict) -> OutputPair | None:
     yours, expected = verdict.yours, verdict.expected
     if yours is None or expected is None or yours.shape != expected.shape or yours.size < 2:
         return None
-    return Picture(*(_rounded(array).tolist() for array in drawable([yours, expected])))
+    return OutputPair(*(_rounded(array).tolist() for array in drawable([yours, expected])))
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

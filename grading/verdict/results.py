@@ -10,7 +10,7 @@ Status = Literal["passed", "failed", "timeout", "crashed", "out_of_memory", "not
 
 
 @dataclass(frozen=True)
-class Picture:
+class OutputPair:
     """Two small arrays to be drawn side by side, as nested lists: (H, W), or (K,) for a row of numbers."""
 
     yours: list
@@ -28,7 +28,7 @@ class Graded:
     reason: Text
     hint: Text = Text("", "")
     misconception: str | None = None
-    picture: Picture | None = None
+    picture: OutputPair | None = None
     isolation: str = ""  # the tier it ran in: "bubblewrap", "process" or "none"
     decided: Text = Text("", "")  # what a person decided about it, and why
 
@@ -107,7 +107,7 @@ def from_data(data: dict) -> Result:
     def restored(row: dict) -> dict:
         row = {k: Text(*v) if k in texts else v for k, v in row.items()}
         if row.get("picture"):
-            row["picture"] = Picture(**row["picture"])
+            row["picture"] = OutputPair(**row["picture"])
         if "chosen" in row:
             row["chosen"] = tuple(map(str, row["chosen"] or ()))
         return row

@@ -41,7 +41,7 @@ def python_of(scene: Scene, asked: Asked, models: Models) -> str:
     lines.append(f"loaded = load_model({_call([source], given)})")
 
     if scene.picture.dish is None:
-        uses["hw_xai.vision.food11.reading"] = {"read_photo"}
+        uses["hw_xai.vision"] = {"read_photo"}
         lines.append(f'image = read_photo("{scene.picture.name}.jpg")  # the photo that was opened')
     else:
         uses["hw_xai.vision.dishes.synthetic"] = {"SyntheticFood11"}

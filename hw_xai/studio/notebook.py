@@ -10,7 +10,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from ..errors import UserError
-from ..vision.food11.reading import read_photo
+from ..vision.reading import read_photo
 from .models import Models
 from .server import Server, Studio
 

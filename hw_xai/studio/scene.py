@@ -25,7 +25,7 @@ N_DISHES, DISH_SIDE, DISH_SEED = 11, 256, 7
 
 
 @dataclass(frozen=True)
-class Picture:
+class OpenedPicture:
     """A picture that a browser has opened, under a name that nobody can guess."""
 
     id: str
@@ -36,28 +36,28 @@ class Picture:
     mask: np.ndarray | None = None  # (H, W) bool, where the food is
 
 
-class Pictures:
+class OpenedPictures:
     """The opened pictures; the longest unused are forgotten."""
 
     def __init__(self) -> None:
-        self._kept: Kept[Picture] = Kept(
+        self._kept: Kept[OpenedPicture] = Kept(
             MOST_PICTURES, HEAVIEST, lambda picture: 3 * picture.image.width * picture.image.height
         )
         self.dishes = SyntheticFood11(N_DISHES, size=DISH_SIDE, seed=DISH_SEED)
 
-    def upload(self, content: bytes, name: str) -> Picture:
+    def upload(self, content: bytes, name: str) -> OpenedPicture:
         """Keep a photo that a browser has sent."""
         return self.keep(read_picture(content), name)
 
-    def keep(self, image: Image.Image, name: str, **known: Any) -> Picture:
+    def keep(self, image: Image.Image, name: str, **known: Any) -> OpenedPicture:
         """Keep a picture under a new name."""
         safe = "".join(c if c.isalnum() and c.isascii() or c in "-_" else "-" for c in name.rsplit(".", 1)[0])[
             :40
         ].strip("-")
-        picture = Picture(secrets.token_urlsafe(18), image, safe or "photo", **known)
+        picture = OpenedPicture(secrets.token_urlsafe(18), image, safe or "photo", **known)
         return self._kept.put(picture.id, picture)
 
-    def dish(self, number: Any) -> Picture:
+    def dish(self, number: Any) -> OpenedPicture:
         """Open one of the drawn dishes."""
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < N_DISHES:
             raise UserError(f"the dish must be a number from 0 to {N_DISHES - 1}")
@@ -67,7 +67,7 @@ class Pictures:
             Image.fromarray(found.image), f"dish-{number}", dish=number, true_class=true_class, mask=found.mask
         )
 
-    def open(self, name: Any) -> Picture:
+    def open(self, name: Any) -> OpenedPicture:
         """Return a kept picture; UserError for one that is not, or not any more."""
         found = self._kept.get(name) if isinstance(name, str) else None
         if found is None:
@@ -79,7 +79,7 @@ class Pictures:
 class Scene:
     """A picture with paint on it, before one network."""
 
-    picture: Picture
+    picture: OpenedPicture
     paint: Paint
     loaded: Loaded
     model: str
@@ -107,7 +107,7 @@ class Scene:
         return (self.picture.id, self.paint.key, self.model, self.n_randomized)
 
 
-def read_scene(asked: Any, pictures: Pictures, models: Models) -> Scene:
+def read_scene(asked: Any, pictures: OpenedPictures, models: Models) -> Scene:
     """Return what a page looks at: {picture, paint, model, randomized, target}; UserError where something is amiss."""
     if not isinstance(asked, Mapping):
         raise UserError("the scene must be an object")

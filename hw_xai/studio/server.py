@@ -27,7 +27,7 @@ from .guard import LOOPBACK, Guard, body_of, is_loopback
 from .jobs import Cancelled, Job, Stream, unwarned
 from .models import Models
 from .predicting import predict, regions
-from .scene import Pictures, Scene, read_scene
+from .scene import OpenedPictures, Scene, read_scene
 from .uploads import MOST_BYTES, MOST_REQUEST
 
 PAGES = Path(__file__).parent / "pages"
@@ -41,7 +41,7 @@ class Studio:
     """Everything that the requests of all browsers share: networks, pictures, maps, threads."""
 
     def __init__(self, models: Models):
-        self.models, self.pictures, self.maps = models, Pictures(), new_maps()
+        self.models, self.pictures, self.maps = models, OpenedPictures(), new_maps()
         self.quick = ThreadPoolExecutor(2, "quick")  # a prediction does not wait for a map
         self.slow = ThreadPoolExecutor(4, "slow")
         self.running: set[Job] = set()

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import UserError
-from ..vision.food11.reading import read_photo_bytes
+from ..vision.reading import read_photo_bytes
 
 MOST_BYTES = 24 * 2**20  # of a photo: more than any phone makes
 MOST_PIXELS = 64_000_000

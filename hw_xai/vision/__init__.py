@@ -3,9 +3,9 @@
 from . import networks as models  # noqa: F401 (its earlier name, under which scripts still import it)
 from .dishes.synthetic import SyntheticFood11, draw_dish
 from .food11.layout import CLASSES, Food11, find_photos
-from .food11.reading import read_photo
 from .networks import Classifier, FoodNet, architectures, build, load, save
 from .preprocess import preprocessing
+from .reading import read_photo
 
 __all__ = [
     "CLASSES",

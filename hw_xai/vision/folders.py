@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Subset
 from ..errors import UserError
 from ..training.run import seed_of, size_of
 from .food11.layout import CLASSES, UNKNOWN, Food11, class_folders, photos_below, photos_in, split_folders, target_of
-from .food11.reading import read_photo
+from .reading import read_photo
 
 HELD_OUT = 5  # one photo of so many is for validation where no folder says which
 

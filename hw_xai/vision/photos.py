@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..errors import UserError
 from .food11.layout import CLASSES, photos_below, split_folders, split_name, target_of
-from .food11.reading import read_photo
+from .reading import read_photo
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .food11.reading import read_photo
 from .photos import Photo
+from .reading import read_photo
 
 # (package, folder, files): photographs and scans; coffee.png is left out, a cup on a table is no stranger to food
 _PICTURES = (

@@ -10,7 +10,7 @@ from grading.reports import write_reports
 from grading.reports.hand import RubricLine, hand_page
 from grading.reports.pages import TEMPLATES
 from grading.running.rules import Course
-from grading.verdict.results import Answered, Graded, Picture, Result
+from grading.verdict.results import Answered, Graded, OutputPair, Result
 from grading.words import Text
 
 COURSE = Course(points={"saliency": 2}, seeds=(5,), key={"Q1": frozenset({"dish_3"})}, title="<b>Homework</b> 9")
@@ -24,7 +24,7 @@ EVIL = [
 
 def hostile() -> Result:
     texts = [Text(text, f"{text}!") for text in EVIL]
-    picture = Picture([[float("nan"), 1e308]], [[float("inf"), -1e308]])
+    picture = OutputPair([[float("nan"), 1e308]], [[float("inf"), -1e308]])
     exercises = [Graded(t.en, "failed", 0, 1, t, t, t.en, picture, t.en) for t in texts]
     exercises.append(Graded("saliency", "not_graded", 0, 1, texts[0]))
     return Result(EVIL[1], EVIL[0], tuple(exercises), (Answered("Q1", 0, 0.3, texts[1]),), tuple(texts), 0.0, EVIL[0])
@@ -35,9 +35,9 @@ def reports(tmp_path_factory):
     wrong = Graded(
         "grad_cam", "failed", 0, 3, Text("the `ReLU` is missing", "少了 `ReLU`"),
         Text("what is below 0?", "小於 0 的呢？"),
-        "no_relu", Picture(MAP, MAP[::-1]), "bubblewrap",
+        "no_relu", OutputPair(MAP, MAP[::-1]), "bubblewrap",
     )  # fmt: skip
-    rows = replace(wrong, exercise="filter_activation", picture=Picture([1.0, -2.0, 3.0], [1.0, 2.0, 2.5]))
+    rows = replace(wrong, exercise="filter_activation", picture=OutputPair([1.0, -2.0, 3.0], [1.0, 2.0, 2.5]))
     ann = Result(
         "ann", "王小明",
         (Graded("saliency", "passed", 2, 2, Text("right", "正確"), isolation="bubblewrap"), wrong, rows),

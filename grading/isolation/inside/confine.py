@@ -13,26 +13,9 @@ import os
 import resource
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, mmap
 
-MB = 2**20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one exercise may use. The reference solutions need less than a second and 100 MB each."""
-
-    wall_seconds: float = 30.0
-    cpu_seconds: int = 60
-    memory_bytes: int = 2048 * MB  # of address space, over what the libraries take themselves
-    file_bytes: int = 16 * MB
-    tmp_bytes: int = 64 * MB  # all files together
-    processes: int = 64  # and threads
-    open_files: int = 64
-    output_bytes: int = 10_000  # what is printed beyond is dropped
-    reply_bytes: int = 64 * MB
-
+from .limits import MB, Limits
 
 # ------------------------------------------------------------------------------------------------------ calls of libc
 

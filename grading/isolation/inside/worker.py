@@ -32,6 +32,7 @@ from typing import NoReturn, TypeGuard, TypeVar
 from . import confine
 from .calls import NoArray, answers_to, from_frame, to_frame, to_npy, unpack_calls
 from .huge_pages import use_huge_pages
+from .limits import Limits
 
 # what students' functions use, so that no exercise waits for it; more can be imported, if it is in the sandbox
 PRELOADED = """
@@ -147,7 +148,7 @@ class Monitor:
     def __init__(self, connection: socket.socket, settings: dict, program: bytes):
         self.connection, self.settings, self.program = connection, settings, program
         self.tier = settings["tier"]
-        self.limits = confine.Limits(**settings["limits"])
+        self.limits = Limits(**settings["limits"])
         low, high = settings["users"] or (0, 0)
         self.user = low + secrets.randbelow(high - low) if high else None
 

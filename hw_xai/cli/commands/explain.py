@@ -21,7 +21,7 @@ from ...studies.pictures import (
     write_explained,
 )
 from ...vision.food11.layout import find_photos
-from ...vision.food11.reading import read_photo
+from ...vision.reading import read_photo
 from ..options import add, add_model, model_of
 
 

@@ -34,7 +34,7 @@ from ...show.frame.planes import Plane
 from ...show.pages.activation.page import Channel, Example, LayerPlane, Photo, write_activation_page
 from ...studies.pictures import true_class
 from ...vision.food11.layout import find_photos
-from ...vision.food11.reading import read_photo
+from ...vision.reading import read_photo
 from ..options import add, add_model, model_of
 
 PROJECTIONS = ("pca", "tsne", "umap")

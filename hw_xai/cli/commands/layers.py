@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...explain import block_layers, last_convolution, layer_shapes, mean_activations
 from ...models import load_model
-from ...vision.food11.reading import read_photo
+from ...vision.reading import read_photo
 from ..options import add_model, model_of
 
 

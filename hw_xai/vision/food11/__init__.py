@@ -1,1 +1,1 @@
-"""The food-11 photos: folder layouts, reading, importing an archive, checking a folder."""
+"""The food-11 photos: folder layouts, importing an archive, checking a folder."""

@@ -11,8 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from ...errors import UserError
+from ..reading import decode_photo, quiet_pillow
 from .layout import CLASSES, UNKNOWN, find_photos, labelled_photos, split_folders, target_of
-from .reading import decode_photo, quiet_pillow
 
 _EXAMPLES = 5  # named of each kind of finding; the rest is only counted
 _LABELLED = ("training", "validation")  # the splits that are of no use without every class

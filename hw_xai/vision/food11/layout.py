@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from ...errors import UserError, nearest
 from ...files import shipped
-from .reading import read_photo
+from ..reading import read_photo
 
 CLASSES = (
     "Bread", "Dairy product", "Dessert", "Egg", "Fried food", "Meat",

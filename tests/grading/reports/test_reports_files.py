@@ -14,7 +14,7 @@ from grading.reports import gradescope_results, write_reports
 from grading.reports.gradebook import harmless
 from grading.reports.wording import plain, safe_id
 from grading.running.rules import Course
-from grading.verdict.results import Answered, Graded, Picture, Result
+from grading.verdict.results import Answered, Graded, OutputPair, Result
 from grading.words import Text
 from hw_xai.errors import UserError
 
@@ -24,7 +24,7 @@ COURSE = Course(
 PASSED = Graded("saliency", "passed", 2, 2, Text("right", "正確"), isolation="bubblewrap")
 FAILED = Graded(
     "grad_cam", "failed", 0, 3, Text("the ReLU is missing", "少了 ReLU"), Text("what is below 0?", "小於 0 的呢？"),
-    "no_relu", Picture([[1.0, -2.0], [0.5, 0.0]], [[1.0, 0.0], [0.5, 0.0]]), "bubblewrap",
+    "no_relu", OutputPair([[1.0, -2.0], [0.5, 0.0]], [[1.0, 0.0], [0.5, 0.0]]), "bubblewrap",
 )  # fmt: skip
 ANN = Result("b01", "王小明", (PASSED, FAILED), (Answered("Q1", 0.3, 0.3), Answered("Q2", 0, 0.3)), digest="ab" * 32)
 BEN = Result("b02", "Ben", (PASSED, replace(FAILED, status="not_graded", picture=None)), (), deducted=0.5)
@@ -37,7 +37,7 @@ EVIL = (
 def evil(i: int) -> Result:
     one, two = EVIL[i % len(EVIL)], EVIL[(i + 1) % len(EVIL)]
     exercise = Graded(
-        one, "failed", 0, 1, Text(one, two), Text(two, one), two, Picture([float("nan")] * 3, [1e308] * 3)
+        one, "failed", 0, 1, Text(one, two), Text(two, one), two, OutputPair([float("nan")] * 3, [1e308] * 3)
     )
     return Result(one, two, (exercise,), (Answered(one, 0, 1, Text(two, one)),), (Text(one, two),), 0.0, one)
 

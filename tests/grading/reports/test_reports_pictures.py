@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from grading.reports.pictures import Bars, Points, drawn
-from grading.verdict.results import Picture
+from grading.verdict.results import OutputPair
 
 NAN, INF = float("nan"), float("inf")
 
@@ -18,7 +18,7 @@ def pixels(uri: str) -> np.ndarray:
 
 
 def test_maps_have_one_scale_and_the_difference_its_own():
-    yours, expected, difference = drawn(Picture([[0.0, 2.0], [4.0, 8.0]], [[0.0, 1.0], [2.0, 4.0]]))
+    yours, expected, difference = drawn(OutputPair([[0.0, 2.0], [4.0, 8.0]], [[0.0, 1.0], [2.0, 4.0]]))
     assert (yours.colours, expected.colours, difference.colours) == (("0", "4"), ("0", "4"), ("−4", "4"))
     assert yours.values == ("0", "8")
     assert (pixels(yours.uri)[0, 1] == pixels(expected.uri)[1, 0]).all(), "equal values have equal colours"
@@ -28,28 +28,28 @@ def test_maps_have_one_scale_and_the_difference_its_own():
 
 
 def test_a_short_row_becomes_bars_and_a_long_one_a_map():
-    bars = drawn(Picture([1.0, -2.0, 100.0], [1.0, -1.0, 0.5]))
+    bars = drawn(OutputPair([1.0, -2.0, 100.0], [1.0, -1.0, 0.5]))
     assert isinstance(bars, Bars)
     assert (bars.low, bars.high) == ("−2", "3"), "a huge value is cut at three times the expected ones"
-    assert len(drawn(Picture([1.0] * 60, [2.0] * 60))) == 3
+    assert len(drawn(OutputPair([1.0] * 60, [2.0] * 60))) == 3
 
 
 def test_rows_that_are_points_are_drawn_as_points():
     yours, expected = [[2.0, 1.0], [0.0, 0.0], [1e9, 0.0]], [[1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]]
-    picture = drawn(Picture(yours, expected), of_points=True)
+    picture = drawn(OutputPair(yours, expected), of_points=True)
     assert isinstance(picture, Points)
     assert picture.size == (240, 120), "from −1 to three times the greatest expected, as wide as high"
     assert picture.origin == (60, 60)
     assert picture.expected == [(120, 0), (0, 120), (60, 60)], "up is up"
     assert picture.yours == [(180, 0), (60, 60), (240, 60)]
-    assert len(drawn(Picture(yours, expected))) == 3
+    assert len(drawn(OutputPair(yours, expected))) == 3
 
 
 def test_other_shapes_are_drawn_without_a_difference():
-    assert [map.shape for map in drawn(Picture([[1, 2, 3]], [[1], [2]]))] == ["1 × 3", "2 × 1"]
+    assert [map.shape for map in drawn(OutputPair([[1, 2, 3]], [[1], [2]]))] == ["1 × 3", "2 × 1"]
 
 
-@pytest.mark.parametrize("nothing", [None, Picture([], []), Picture([[1, 2], [3]], "x"), Picture([1], [1])])
+@pytest.mark.parametrize("nothing", [None, OutputPair([], []), OutputPair([[1, 2], [3]], "x"), OutputPair([1], [1])])
 def test_nothing_to_draw(nothing):
     assert drawn(nothing) is None
 
@@ -75,7 +75,7 @@ def test_nothing_to_draw(nothing):
     ],
 )
 def test_hostile_numbers_are_drawn_or_left_out(yours, expected):
-    picture = drawn(Picture(yours, expected))
+    picture = drawn(OutputPair(yours, expected))
     if isinstance(picture, Bars):
         numbers = np.array([*picture.yours, *picture.expected])
         assert np.isfinite(numbers).all()
@@ -87,6 +87,6 @@ def test_hostile_numbers_are_drawn_or_left_out(yours, expected):
 
 
 def test_odd_values_are_counted():
-    yours, _, difference = drawn(Picture([[NAN, 1.0], [INF, 2.0]], [[1.0, 1.0], [1.0, 2.0]]))
+    yours, _, difference = drawn(OutputPair([[NAN, 1.0], [INF, 2.0]], [[1.0, 1.0], [1.0, 2.0]]))
     assert (yours.odd, difference.odd) == (2, 2)
     assert yours.values == ("1", "2")

@@ -14,14 +14,14 @@ import pytest
 from grading.cli import main
 from grading.running.journal import Journal, text_of
 from grading.running.rules import Course, course_data
-from grading.verdict.results import Answered, Graded, Picture, Result, from_data
+from grading.verdict.results import Answered, Graded, OutputPair, Result, from_data
 from grading.words import Text
 from hw_xai.errors import UserError
 
 RESULT = Result(
     "b01",
     "王 \ud800 <b>",
-    (Graded("saliency", "failed", 0, 2, Text("no", "否"), picture=Picture([[1.0]], [[2.0]])),),
+    (Graded("saliency", "failed", 0, 2, Text("no", "否"), picture=OutputPair([[1.0]], [[2.0]])),),
     (Answered("Q1", 0.3, 0.3),),
     (Text("late", "遲交"),),
     0.5,

@@ -7,7 +7,7 @@ import pytest
 
 from hw_xai.files import shipped
 from hw_xai.vision.food11.layout import CLASSES, SHIPPED_PHOTOS, find_photos, photos_in, target_of
-from hw_xai.vision.food11.reading import read_photo
+from hw_xai.vision.reading import read_photo
 
 PHOTOS = photos_in(shipped("photos"))
 

@@ -1,4 +1,4 @@
-"""One photo read safely: any format and mode becomes an upright RGB image, or one sentence."""
+"""Reads one photo safely: any format and mode becomes an upright RGB image, alpha over white, or one sentence."""
 
 import io
 import threading
@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...errors import UserError, how_to_add
+from ..errors import UserError, how_to_add
 
 # Entering and leaving warnings.catch_warnings is not thread-safe, and loaders read from several threads.
 _one_at_a_time = threading.RLock()
