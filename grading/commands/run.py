@@ -7,8 +7,8 @@ the same command is given again; only what is new or has changed is graded.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,17 +86,13 @@ def run(options: argparse.Namespace) -> None:
     if before:
         agreed(out, before, rules, options.change)
         agreed_roster(known, roster, options.change)
-    with Journal(out) if (out / NAME).is_file() else nullcontext() as journal:
-        graded = list(journal.keys()) if journal else []
-    intake = find_submissions(Path(options.submissions), roster, options.layout, options.whose, graded)
-    if not intake.handed_in:
-        raise UserError(f"{options.submissions} must hold what students handed in, but it has no file of anybody's")
-    if not options.strangers:
-        _stop_where_nobody_is_known(intake)
-    for remark in intake.remarks:
-        print(f"note: {in_flags(remark.en, options.flags)}")
-    times = _times(options, roster, rules)
-    with Journal(out, new=True) as journal, Log(out) as log, ExitStack() as stack:
+    with ExitStack() as stack:
+        # who has results decides whose a download is: nobody else may change them until it is graded
+        begun = stack.enter_context(Journal(out)) if (out / NAME).is_file() else None
+        intake = _intake(options, roster, begun.keys() if begun else ())
+        times = _times(options, roster, rules)
+        journal = begun or stack.enter_context(Journal(out, new=True))
+        log = stack.enter_context(Log(out))
         options.salt = _secret(options, "salt", journal, before)
         options.seed = _secret(options, "seed", journal, before)
         for old, new in under_their_names(journal, roster, log).items():
@@ -125,6 +121,18 @@ def run(options: argparse.Namespace) -> None:
         _say_who_has_no_time(found, course, journal)
     if missing:
         print(f"note: not in this download, kept as they were: {some(missing)}")
+
+
+def _intake(options: argparse.Namespace, roster: Roster, known: Iterable[str]) -> Intake:
+    """Return what was handed in, and print the remarks on it. known: who has results."""
+    intake = find_submissions(Path(options.submissions), roster, options.layout, options.whose, known)
+    if not intake.handed_in:
+        raise UserError(f"{options.submissions} must hold what students handed in, but it has no file of anybody's")
+    if not options.strangers:
+        _stop_where_nobody_is_known(intake)
+    for remark in intake.remarks:
+        print(f"note: {in_flags(remark.en, options.flags)}")
+    return intake
 
 
 def write_class(out: Path, rules: Rules, roster: Roster) -> None:

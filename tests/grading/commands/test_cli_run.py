@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from grading.cli import main
+from grading.commands import run
+from grading.intake.submissions import find_submissions
+from grading.running.journal import Journal
+from hw_xai.errors import UserError
 
 RIGHT = """
 import torch
@@ -225,6 +229,22 @@ def test_one_student_s_work_that_comes_alone(calm, capsys):
         in capsys.readouterr().out
     )
     assert {s for s, row in results("out").items() if row != after[s]} == {"b02"}
+
+
+def test_a_class_is_held_from_before_its_download_is_read(calm, monkeypatch):
+    """Who has results decides whose a download is: no other program may change them in between."""
+    read = []
+
+    def reading(*what):
+        with pytest.raises(UserError, match="in use by another hw-grade"):
+            Journal(Path("out"))
+        read.append(what)
+        return find_submissions(*what)
+
+    assert main(["run", "handed", "--out", "out", *MADE]) == 0
+    monkeypatch.setattr(run, "find_submissions", reading)
+    assert main(["run", "handed", "--out", "out", *MADE]) == 0
+    assert read
 
 
 def test_trusted_submissions_say_so_in_every_result():
