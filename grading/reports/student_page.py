@@ -66,7 +66,8 @@ def _question(part: Answered, course: Course) -> dict:
     known = load_questions().get(part.question)
     right = course.key.get(part.question, ()) if course.show_answers == "all" else ()
     return vars(part) | {
-        "right": part.points == part.out_of,
+        "right": part.points == part.out_of > 0,
+        "excused": part.decided.en and not part.out_of,
         "partly": 0 < part.points < part.out_of,
         "text": known.text if known else Text(part.question, part.question),
         "answers": [text for name, text in known.options.items() if name in right] if known else [],

@@ -33,7 +33,7 @@ from ..platforms.roster import variant_of
 from ..verdict.results import Graded, Result
 from .audit import Log
 from .begun import Begun
-from .grade import completed, ended_the_grader, grade_exercises, not_graded, unreadable
+from .grade import STARVED, completed, ended_the_grader, grade_exercises, not_graded, unreadable
 from .journal import Journal, hash_of, marked, text_of, unmarked
 from .rules import Course
 
@@ -123,6 +123,7 @@ class Batch:
         self.homes = homes_of(list(course.points))
         self.begun = Begun(log.path.parent)
         self.tally: Counter[str] = Counter()
+        self.starved: set[str] = set()  # who had no turn in this run
 
     def run(self, found: Sequence[Found], examiner: Callable[[], Examiner], jobs: int, bar: tqdm) -> None:
         """Grade what is not yet graded. UserError: no sandbox or cluster is to be had; OSError: the disk."""
@@ -136,10 +137,22 @@ class Batch:
         first, alone, left = turns
         for ones, threads in ((first, jobs), (alone, 1)):
             self._grade(ones, examiner, threads, bar, known)
+        if jobs > 1:
+            self._once_more(found, examiner, bar)
         for one in left:
             result = Result(one.student, one.name, ended_the_grader(self.course), (), platform_id=one.platform_id)
             self._done(Outcome(one.student, "", result), bar)
         self.begun.close()
+
+    def _once_more(self, found: Sequence[Found], examiner: Callable[[], Examiner], bar: tqdm) -> None:
+        """Grade one by one whom the others of this run may have kept from the processor: an endless loop is told from
+        a solution that had no turn."""
+        again = [one for one in found if one.student in self.starved]
+        earlier = {result.student: result for result in self.journal.results() if result.student in self.starved}
+        self.earlier |= earlier
+        self.tally["not_graded"] -= sum(p.reason == STARVED for result in earlier.values() for p in result.exercises)
+        bar.total += len(again)
+        self._grade(again, examiner, 1, bar, self.journal.keys())
 
     def _grade(
         self, found: Sequence[Found], examiner: Callable, jobs: int, bar: tqdm, known: Mapping[str, str]
@@ -178,6 +191,8 @@ class Batch:
             return
         text = text_of(outcome.result)
         statuses = Counter(graded.status for graded in outcome.result.exercises)
+        if any(graded.reason == STARVED for graded in outcome.result.exercises):
+            self.starved.add(outcome.student)
         tiers = sorted({graded.isolation for graded in outcome.result.exercises} - {""})
         head = self.log.add("result", student=outcome.student, result=hash_of(text), isolation=tiers)
         again = [part.exercise for part in outcome.result.exercises if part.status == "not_graded"]

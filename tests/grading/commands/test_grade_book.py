@@ -128,6 +128,7 @@ def test_who_is_excused_loses_nothing_on_a_platform_that_knows_one_number_of_poi
     decide("b01,euclidean_distance,excused,was ill,Prof,", "b03,all,excused,left,Prof,")
     assert main(["report", "G"]) == 0
     assert points() == {"b01": 4, "b02": 0.8, "b03": 0}  # b01: of 4
+    assert "Excused: nothing of it counts." in Path("G/students/b03/feedback.html").read_text("utf-8")
     rows = {row[2]: row[-1] for row in csv.reader(Path("G/gradebook_canvas.csv").read_text("utf-8").splitlines()[1:])}
     assert rows == {"": "5.0", "b01": "5.0", "b02": "0.8", "b03": "EX"}
     text = Path("G/gradebook_moodle.csv").read_text("utf-8-sig")

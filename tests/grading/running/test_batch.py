@@ -18,6 +18,7 @@ from grading.intake.submission import Submission
 from grading.running import batch
 from grading.running.audit import Log, findings
 from grading.running.batch import Batch
+from grading.running.grade import STARVED
 from grading.running.journal import Journal
 from grading.running.rules import Course
 from grading.verdict.results import Graded
@@ -90,6 +91,34 @@ def texts(out: Path) -> dict[str, str]:
 
 
 CLASS = [Handed(f"b{i:02}") for i in range(40)]
+
+
+@pytest.mark.parametrize(("jobs", "status"), [(3, "timeout"), (1, "not_graded")])
+def test_who_had_no_turn_beside_the_others_has_one_alone(tmp_path, jobs, status):
+    """An endless loop beside many others gets no processor either: alone it is told from a machine too busy."""
+    tries = Counter()
+
+    class Starved(Examiner):
+        def exercises(self, sources, names, seeds):
+            student = sources["saliency"]
+            tries[student] += 1
+            if student != "b07":
+                return super().exercises(sources, names, seeds)
+            if tries[student] == 1:
+                return (Graded("saliency", "not_graded", 0, 2, STARVED),)
+            return (Graded("saliency", "timeout", 0, 2, Text("not done after 30 seconds", "逾時")),)
+
+    done = run(tmp_path, CLASS, Starved, jobs=jobs)
+    with Journal(tmp_path) as journal:
+        found = {result.student: result.exercises[0].status for result in journal.results()}
+        assert findings(tmp_path, journal) == []
+    assert found.pop("b07") == status
+    assert set(found.values()) == {"passed"}
+    assert set(tries.values()) == ({1, 2} if jobs > 1 else {1})
+    assert +done.tally == Counter({"passed": 39, status: 1})
+    run(tmp_path, CLASS, Starved, jobs=jobs)
+    assert tries["b07"] == 2  # the next run tries again who still had no turn, and nobody else
+    assert sum(tries.values()) == 41
 
 
 def test_everyone_gets_a_result_once(tmp_path):
