@@ -32,7 +32,7 @@ from grading.isolation.inside.libraries import EXPLAINERS
 from grading.running.processors import processors
 
 CORPUS = runpy.run_path(str(Path(__file__).parent.parent / "honest" / "corpus.py"))
-BY_A_LIBRARY = re.compile(rf"^from ({'|'.join(EXPLAINERS)}) import (.+)$", re.MULTILINE)
+BY_A_LIBRARY = re.compile(rf"^from (?:{'|'.join(EXPLAINERS)})[\w.]* import (.+)\n", re.MULTILINE)
 SIZES = ["100x3", "40x14"]  # students x exercises
 
 
@@ -48,7 +48,6 @@ def submission(names: Sequence[str], student: int) -> NotebookNode:
     cells = []
     for i, name in enumerate(names):
         imports, helpers, source = own_solution(name, student // 2 + i)
-        helpers = {helper: text for helper, text in helpers.items() if helper in source}
         cells += [plain_cell("code", text) for text in (imports, "\n\n\n".join(helpers.values())) if text]
         cells.append(plain_cell("code", f"{source}\n\n\n# {student}", grade_id=name, solution=True))
     return notebook(cells)
@@ -58,9 +57,9 @@ def own_solution(name: str, variant: int) -> tuple[str, dict[str, str], str]:
     """Return imports, helpers and function of the variant, or of the next one that does not call a finished library."""
     while True:
         imports, helpers, source = CORPUS["solution"](name, variant)
-        finished = [word.strip() for match in BY_A_LIBRARY.finditer(imports) for word in match[2].split(",")]
-        if not any(word in source for word in finished) and not any(f"import {one}" in source for one in EXPLAINERS):
-            return BY_A_LIBRARY.sub("", imports), helpers, source
+        finished = [word.strip() for match in BY_A_LIBRARY.finditer(f"{imports}\n") for word in match[1].split(",")]
+        if not any(re.search(rf"\b{word}\b", source) for word in finished):
+            return imports, helpers, source
         variant += 1
 
 
@@ -90,7 +89,7 @@ def graded(folder: Path, size: str, jobs: int) -> tuple[Cost, Counter, list[str]
         (row["student"], part) for row in json.loads((out / "class.json").read_text())["results"]
         for part in row["exercises"]
     ]  # fmt: skip
-    wrong = [f"{student} {part['exercise']}: {part['status']}, {part['reason']['en']}" for student, part in parts
+    wrong = [f"{student} {part['exercise']}: {part['status']}, {part['reason'][0]}" for student, part in parts
              if part["status"] != "passed"]  # fmt: skip
     return spent, Counter(part["status"] for _, part in parts), wrong
 
