@@ -137,7 +137,7 @@ class Batch:
         first, alone, left = turns
         for ones, threads in ((first, jobs), (alone, 1)):
             self._grade(ones, examiner, threads, bar, known)
-        if jobs > 1:
+        if self.starved and jobs > 1:
             self._once_more(found, examiner, bar)
         for one in left:
             result = Result(one.student, one.name, ended_the_grader(self.course), (), platform_id=one.platform_id)
@@ -150,7 +150,8 @@ class Batch:
         again = [one for one in found if one.student in self.starved]
         earlier = {result.student: result for result in self.journal.results() if result.student in self.starved}
         self.earlier |= earlier
-        self.tally["not_graded"] -= sum(p.reason == STARVED for result in earlier.values() for p in result.exercises)
+        starved = sum(part.reason == STARVED for result in earlier.values() for part in result.exercises)
+        self.tally -= Counter(not_graded=starved)
         bar.total += len(again)
         self._grade(again, examiner, 1, bar, self.journal.keys())
 
