@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"done: {len(rows)} decisions in {out / adjustments.NAME}; now hw-grade report {out}")
         return
     name = options.question
-    texts = {result.student: result.texts[name] for result in book.results if name in result.texts}
+    exercise = name in book.course.points  # a cell of text that a student named like it hides nobody's code
+    texts = {} if exercise else {one.student: one.texts[name] for one in book.results if name in one.texts}
     codes = {student: its[name] for student, its in sources.items() if name in its}
     out_of = {**book.course.points, **book.course.hand}.get(name)
     if out_of is None or not (texts or codes):

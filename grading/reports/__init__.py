@@ -10,6 +10,7 @@ from pathlib import Path
 from hw_xai.errors import UserError
 from hw_xai.files import atomic
 
+from ..intake.code_reading import reading_codes
 from ..platforms.roster import NO_ROSTER, Roster
 from ..running.history import Change
 from ..running.rules import Course
@@ -29,6 +30,7 @@ LIST = "reports.json"  # what we wrote: path -> SHA-256
 OF_STUDENT = re.compile(r"students/([^/]+)/(?:feedback\.html|results\.json)|similar/([0-9a-f]{16})\.html")
 
 
+@reading_codes()
 def write_reports(
     results: Sequence[Result],
     out: Path,

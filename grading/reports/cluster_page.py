@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
+from ..intake.code_reading import reading_codes
 from ..running.rules import Course
 from .code import side_by_side
 from .pages import render
@@ -19,6 +20,7 @@ def name_of(cluster: Cluster) -> str:
     return hashlib.sha256(about.encode()).hexdigest()[:16] + ".html"
 
 
+@reading_codes()
 def cluster_page(cluster: Cluster, sources: Mapping[str, Mapping[str, str]], course: Course) -> str:
     """Return the page as HTML that runs nothing: the first code, or ours, beside each other one.
 

@@ -1,12 +1,13 @@
-"""Students' code on a page: highlighted, escaped, bounded; and two of them side by side with what they share."""
+"""Students' code on a page: coloured, escaped, bounded; and two of them side by side with what they share."""
 
 import difflib
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from markupsafe import Markup, escape
+
+from ..intake.code_reading import KINDS, coloured
 
 LONGEST = 20_000  # characters of a function that are shown
 MOST_LINES = 400
@@ -23,11 +24,11 @@ class CodeLine:
 
 
 def lines_of(source: str, shared: Container[int] = ()) -> list[CodeLine]:
-    """Return code line by line, highlighted. Runs nothing of it; what is too long is cut, and the cut is told.
+    """Return code line by line, coloured. Runs nothing of it; what is too long is cut, and the cut is told.
 
     shared: the lines that are marked, from 0.
     """
-    return [CodeLine(i + 1, html, i in shared) for i, html in enumerate(_highlighted(source))]
+    return [CodeLine(i + 1, html, i in shared) for i, html in enumerate(_coloured(source))]
 
 
 def side_by_side(one: str, other: str) -> tuple[list[CodeLine], list[CodeLine]]:
@@ -49,11 +50,11 @@ def _bare(line: str) -> str:
     return "".join(NAME.sub("n", line.partition("#")[0]).split())
 
 
-def _highlighted(source: str) -> Sequence[Markup]:
-    """Return the lines of a code as HTML. Each sign is escaped here; the lexer only says of which kind it is."""
+def _coloured(source: str) -> Sequence[Markup]:
+    """Return the lines of a code as HTML. Each sign is escaped here; the child only says of which kind it is."""
     lines: list[list[str]] = [[]]
-    for kind, text in _lexer().get_tokens(_cut(source)):
-        style = _style(kind)
+    for kind, text in coloured(_cut(source)):
+        style = kind if kind in KINDS.values() else ""
         for i, part in enumerate(text.split("\n")):
             if i:
                 lines.append([])
@@ -63,17 +64,3 @@ def _highlighted(source: str) -> Sequence[Markup]:
     while len(lines) > 1 and not lines[-1]:
         lines.pop()
     return [Markup("".join(parts)) for parts in lines]
-
-
-def _style(kind: object) -> str:
-    """Return the class of CSS for a kind of token, "" for plain."""
-    name = str(kind)
-    kinds = {"Keyword": "k", "Comment": "c", "String": "s", "Number": "m", "Name.Function": "f", "Name.Builtin": "b"}
-    return next((style for part, style in kinds.items() if part in name), "")
-
-
-@cache
-def _lexer():
-    from pygments.lexers import PythonLexer  # late: needed where two codes are alike only
-
-    return PythonLexer(stripnl=False, ensurenl=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hw_xai.errors import UserError
 
+from ..intake.code_reading import reading_codes
 from ..platforms.tables import read_table
 from ..running.rules import Course
 from .code import lines_of
@@ -45,6 +46,7 @@ def mark_of(student: str, question: str, secret: str) -> str:
     return hmac.new(secret.encode(), f"hand\n{question}\n{student}".encode(), hashlib.sha256).hexdigest()[:10]
 
 
+@reading_codes()
 def hand_page(
     question: str,
     answers: Mapping[str, str],

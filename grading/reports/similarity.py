@@ -5,12 +5,10 @@ the same function by many; near-copies of our own solution, however many.
 Does not cover: statements in another order or in other words; parts that more than `FEW` students share; proof. Two
 people who think alike write five lines alike: a cluster is a reason to read, in the light of how many exercises it has.
 
-Winnowing by copydetect (Schleimer, Wilkerson, Aiken 2003), with every fingerprint kept: the functions are short, and
-which ones winnowing keeps depends on Python's hashes, which are others in every process.
+Fingerprints as of winnowing (Schleimer, Wilkerson, Aiken 2003), every one of which is kept: the functions are short.
 """
 
 import inspect
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,23 +18,25 @@ from itertools import combinations
 
 from ..homework.exercises import EXERCISES
 from ..homework.release.cells import MASTERS, stubbed
+from ..intake.code_reading import comparable, reading_codes
 from ..words import Text
-from .living_code import living
 
 K = 16  # signs of the filtered code, where each name is one sign: about one short statement
 FEW = 6  # students who may share a fingerprint that still counts as unusual
 LEAST = 0.35  # share of the smaller function that is unusual and common to both
 SHORTEST = 24  # fingerprints that a function must have to be compared
 NEAR = 0.9  # of the larger function that the other has as well; of our function, or of the student's, that both have
-LONGEST = 20_000  # characters of a function that are read
 REFERENCE = "(our solution)"
 MASTER_CELL = re.compile(r'^# %%.*\bexercise="(\w+)".*\n((?:(?!# %%).*\n?)*)', re.MULTILINE)
 OURS = Text("nearly our own solution", "幾乎與我們的解答相同")
+ENDLESS = Text(
+    "too long to compare, or it takes too long: a person must read it", "太長或耗時過久而無法比較：請人工閱讀"
+)
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Students whose code of an exercise is alike, the last perhaps REFERENCE.
+    """Students whose code of an exercise is alike, the last perhaps REFERENCE; or one whose code cannot be compared.
 
     similarity: the least share that holds it together, of the smaller function for unusual code, else of the larger.
     many: more than FEW wrote nearly the same, which may be the natural way to write it.
@@ -49,6 +49,7 @@ class Cluster:
     many: bool = False
 
 
+@reading_codes()
 def suspicious_clusters(
     sources: Mapping[str, Mapping[str, str]],
     template: Mapping[str, str] | None = None,
@@ -56,24 +57,25 @@ def suspicious_clusters(
 ) -> list[Cluster]:
     """Compare students by exercise and return the clusters, first those that come together in the most exercises.
 
-    sources: student -> exercise -> code, which is read and not run. template: exercise -> the released stub, which
-    everybody has. reference: exercise -> our own solutions.
+    sources: student -> exercise -> code, which is read in a child process and not run. template: exercise -> the
+    released stub, which everybody has. reference: exercise -> our own solutions.
     """
     template, reference = template or {}, reference or {}
     found: list[Cluster] = []
     for exercise in sorted({name for mine in sources.values() for name in mine}):
-        given = fingerprints(template.get(exercise, ""))
-        prints = {
-            student: fingerprints(mine[exercise]) - given
-            for student, mine in sorted(sources.items())
-            if exercise in mine
-        }
+        given = fingerprints(template.get(exercise, "")) or frozenset()
+        prints, endless = {}, []
+        for student, mine in sorted(sources.items()):
+            its = fingerprints(mine.get(exercise, ""))
+            prints[student] = (its or frozenset()) - given
+            endless += [student] if its is None else []
         prints = {student: mine for student, mine in prints.items() if len(mine) >= SHORTEST}
-        ours = [fingerprints(text) - given for text in reference.get(exercise, ())]
+        ours = [(fingerprints(text) or frozenset()) - given for text in reference.get(exercise, ())]
         here = [*_of_ours(exercise, prints, ours), *_unusual(exercise, prints, frozenset().union(*ours))]
         listed = [set(cluster.members) for cluster in here]
         here += [one for one in _many(exercise, prints) if not any(set(one.members) <= its for its in listed)]
         found += here
+        found += [Cluster((student,), exercise, 0.0, ENDLESS) for student in endless]
     together = _together(found)
     return sorted(found, key=lambda c: (c.many, -together[c], -c.similarity, len(c.members), c.members, c.exercise))
 
@@ -89,17 +91,15 @@ def released() -> tuple[dict[str, str], dict[str, list[str]]]:
 
 
 @lru_cache(maxsize=4096)
-def fingerprints(source: str) -> frozenset[int]:
+def fingerprints(source: str) -> frozenset[int] | None:
     """Return the hashes of every K signs of a code that does something, where each name is one sign and spaces none.
+
+    None where it is too long, or takes too long.
 
     The hashes are those of this process; what is common to two codes is the same in every one.
     """
-    from copydetect import CodeFingerprint  # late: an extra
-
-    if not (source := living(source)[:LONGEST]).strip():
-        return frozenset()
-    found = CodeFingerprint("", k=K, win_size=1, language="python", fp=io.StringIO(source))
-    return frozenset(map(int, found.hashes))
+    signs = comparable(source)
+    return None if signs is None else frozenset(hash(signs[i : i + K]) for i in range(len(signs) - K + 1))
 
 
 def _unusual(exercise: str, prints: Mapping[str, frozenset], ours: frozenset) -> Iterable[Cluster]:

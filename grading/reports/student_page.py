@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ..homework.exercises import EXERCISES
 from ..homework.questions import load_questions
+from ..intake.code_reading import reading_codes
 from ..running.rules import Course
 from ..verdict.results import Answered, Graded, Result
 from ..words import Text
@@ -13,6 +14,7 @@ from .pictures import drawn
 from .wording import cleaned, complaints_of, heading
 
 
+@reading_codes()
 def student_page(result: Result, course: Course, sources: Mapping[str, str] | None = None) -> str:
     """Return the page as HTML that runs nothing and asks no network for anything. sources: the code that was graded."""
     result = cleaned(result)

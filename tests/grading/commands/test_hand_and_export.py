@@ -18,10 +18,13 @@ RUN = ["run", "d.zip", "--out", "G", "--i-trust-these-submissions", "--jobs", "1
 RUN += ["--no-questions", "--roster", "class.csv"]
 
 
-def notebook(code: str, words: str = "") -> str:
+def notebook(code: str, words: str) -> str:
     about = {"nbgrader": {"grade_id": "essay", "grade": True, "solution": True}}
     cells = [{"cell_type": "code", "source": code}, {"cell_type": "markdown", "source": words, "metadata": about}]
-    return json.dumps({"cells": cells[: 1 + bool(words)], "metadata": {}})
+    if code == WRONG:  # a text that is named like an exercise hides nobody's code
+        about = {"nbgrader": {"grade_id": "euclidean_distance"}}
+        cells.append({"cell_type": "markdown", "source": "see above", "metadata": about})
+    return json.dumps({"cells": cells, "metadata": {}})
 
 
 @pytest.fixture
