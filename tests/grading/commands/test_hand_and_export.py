@@ -18,9 +18,10 @@ RUN = ["run", "d.zip", "--out", "G", "--i-trust-these-submissions", "--jobs", "1
 RUN += ["--no-questions", "--roster", "class.csv"]
 
 
-def notebook(code: str, words: str) -> str:
+def notebook(code: str, words: str = "") -> str:
     about = {"nbgrader": {"grade_id": "essay", "grade": True, "solution": True}}
-    cells = [{"cell_type": "code", "source": code}, {"cell_type": "markdown", "source": words, "metadata": about}]
+    cells = [{"cell_type": "code", "source": code}]
+    cells += [{"cell_type": "markdown", "source": words, "metadata": about}] if words else []
     if code == WRONG:  # a text that is named like an exercise hides nobody's code
         about = {"nbgrader": {"grade_id": "euclidean_distance"}}
         cells.append({"cell_type": "markdown", "source": "see above", "metadata": about})
