@@ -14,7 +14,7 @@ from ..running.book import whose_grades
 from ..running.course_file import NAME as NAME_OF_RULES
 from ..running.course_file import Rules, differences
 from ..running.journal import NAME, Journal
-from ..running.rules import due_date, late_policy
+from ..running.late import due_date, late_policy
 from .release import points_of
 
 

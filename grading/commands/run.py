@@ -30,8 +30,9 @@ from ..running.batch import Batch, Here, close, in_a_tier
 from ..running.cluster import There, connected, threads_of
 from ..running.course_file import Rules, read_rules, write_rules
 from ..running.journal import NAME, Journal
+from ..running.late import due_date
 from ..running.processors import processors
-from ..running.rules import POOL, Course, Isolation, course_data, course_from, due_date, private_seeds
+from ..running.rules import POOL, Course, Isolation, course_data, course_from, private_seeds
 from ..running.whose import remember, under_their_names
 from .report import say_changed, write_book
 from .rules import agreed, agreed_roster, course_arguments, rules_from, some

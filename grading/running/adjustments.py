@@ -16,7 +16,7 @@ from pathlib import Path
 from hw_xai.errors import UserError, nearest
 
 from ..platforms.tables import read_table, separator_of, text_of
-from .rules import due_date
+from .late import due_date
 
 NAME = "adjustments.csv"
 COLUMNS = ("student", "exercise", "points", "reason", "who", "when")

@@ -10,7 +10,8 @@ from typing import cast
 from hw_xai.errors import UserError, nearest
 from hw_xai.files import atomic
 
-from .rules import Course, due_date, late_policy
+from .late import due_date, late_policy
+from .rules import Course
 
 NAME = "course.toml"
 HEAD = """\

@@ -18,8 +18,8 @@ from ..core.maps import token_grid
 from ..core.model import resolve_target
 from ..core.protocols import Model, Target
 from .attention import accumulated_relevance, attention_gradients, attention_rollout
+from .backward_rules import scores_seen
 from .cam import enlarged
-from .rules import scores_seen
 
 
 def rollout(

@@ -9,8 +9,19 @@ from torch import Tensor
 from ..core.batches import explaining
 from ..core.model import known_target, resolve_target, slope
 from ..core.protocols import Model, Target
+from .backward_rules import (
+    ACTIVATIONS,
+    AVERAGING,
+    LARGEST,
+    MOVING,
+    WEIGHTED,
+    ByRule,
+    Ruled,
+    carried_back,
+    carries,
+    scores_seen,
+)
 from .gradients import Baselines, as_baselines
-from .rules import ACTIVATIONS, AVERAGING, LARGEST, MOVING, WEIGHTED, ByRule, Ruled, carried_back, carries, scores_seen
 
 ELEMENTWISE = ACTIVATIONS | {"exp", "log", "sqrt", "rsqrt", "square", "pow", "abs", "erf", "reciprocal", "neg"}
 PRODUCTS = {"mul", "matmul", "bmm"}

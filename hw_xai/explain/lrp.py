@@ -11,7 +11,7 @@ from ..core.batches import explaining
 from ..core.model import graph_nodes, resolve_target, scores_of
 from ..core.preparing import tensors_in
 from ..core.protocols import Model, Target
-from .rules import (
+from .backward_rules import (
     ACTIVATIONS,
     AVERAGING,
     CONVOLVING,

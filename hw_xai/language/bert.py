@@ -16,25 +16,9 @@ from torch import Tensor, nn
 
 from ..errors import UserError, how_to_add, nearest
 from ..files import shipped
+from .families import DECODERS, FAMILIES, HEADS, POSITIONS_FROM_PADDING
 
 SHIPPED = {"built-in": "bert-built-in", "built-in-reader": "bert-built-in-reader"}
-# "bert" and its relatives in shape
-ENCODERS = (
-    *("bert", "roberta", "xlm-roberta", "camembert", "albert", "distilbert", "electra"),
-    *("mpnet", "deberta", "deberta-v2", "modernbert"),
-)
-DECODERS = ("gpt2", "gpt_neox", "opt", "llama", "mistral", "qwen2")  # each token looks at those before it only
-FAMILIES = (*ENCODERS, *DECODERS)
-_POSITIONS_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
-
-_HEADS = {
-    "ForMaskedLM": "masked-lm",
-    "ForSequenceClassification": "classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForTokenClassification": "token-classification",
-    "ForCausalLM": "causal-lm",
-    "LMHeadModel": "causal-lm",
-}
 _KEYWORDS = ("input_ids", "inputs_embeds", "output_attentions", "output_hidden_states")
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -55,14 +39,14 @@ class Bert:
 
         "masked-lm", "classification", "token-classification", "question-answering" or "causal-lm".
         """
-        return next((head for end, head in _HEADS.items() if type(self.model).__name__.endswith(end)), None)
+        return next((head for end, head in HEADS.items() if type(self.model).__name__.endswith(end)), None)
 
     @property
     def max_length(self) -> int:
         """The most tokens that it reads, special ones included."""
         config = self.model.config
         # these number their positions from the padding index on
-        spent = config.pad_token_id + 1 if config.model_type in _POSITIONS_FROM_PADDING else 0
+        spent = config.pad_token_id + 1 if config.model_type in POSITIONS_FROM_PADDING else 0
         return min(config.max_position_embeddings - spent, self.tokenizer.model_max_length)
 
     @property
@@ -220,14 +204,14 @@ def _model_class(name: str, config: Any) -> Any:
     saved = (config.architectures or ["Model"])[0]
     if config.model_type == "bert" and saved.endswith("ForPreTraining"):
         return transformers.AutoModelForMaskedLM  # it has one head more, for the next sentence, which nobody asks for
-    known = next((end for end in _HEADS if saved.endswith(end)), "")
+    known = next((end for end in HEADS if saved.endswith(end)), "")
     return getattr(transformers, f"AutoModel{'ForCausalLM' if known == 'LMHeadModel' else known}")
 
 
 def _unused_head(name: str, config: Any) -> tuple[str, ...]:
     """Return a notice of a head that was saved and is not asked for its answer."""
     saved = (config.architectures or ["Model"])[0]
-    if saved.endswith(("Model", "ForPreTraining", *_HEADS)):
+    if saved.endswith(("Model", "ForPreTraining", *HEADS)):
         return ()
     return (f"{name} was saved as {saved}: its answers are not explained here, only its layers are read",)
 

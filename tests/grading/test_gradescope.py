@@ -21,7 +21,8 @@ from grading import gradescope
 from grading.cli import main
 from grading.gradescope import Autograder, autograder_zip, grade_one, not_graded_results, plan_from, results_of
 from grading.homework.release.packages import kit_wheel
-from grading.running.rules import Course, LatePolicy
+from grading.running.late import LatePolicy
+from grading.running.rules import Course
 from grading.verdict.results import Answered, Graded, Result
 
 COURSE = Course(
