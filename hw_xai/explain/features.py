@@ -17,7 +17,7 @@ from ..core.protocols import Layer, Model
 
 
 @contextmanager
-def record_activations(model: nn.Module, layers: Layer | Sequence[Layer]) -> Iterator[Recording]:
+def record_activations(model: Model, layers: Layer | Sequence[Layer]) -> Iterator[Recording]:
     """Record what layers return: `with record_activations(model, "cnn.3") as seen: model(x); seen["cnn.3"]`.
 
     layers: modules or dotted paths, one or several. The mapping holds the last forward pass, by module or by path, each

@@ -163,8 +163,10 @@ def _smooth_grad(
 ) -> Tensor:
     """The same for the mean gradient over n_samples noisy copies of the embeddings. Unsigned."""
     model, inputs = embedding_model(bert, encoded, score), word_embeddings(bert, encoded)
-    draws = {"n_samples": n_samples, "noise_level": noise_level, "seed": seed}
-    return merged(encoded, smooth_grad(model, inputs, target, **draws, batch_size=batch_size)[0].norm(dim=-1))
+    slopes = smooth_grad(
+        model, inputs, target, n_samples=n_samples, noise_level=noise_level, seed=seed, batch_size=batch_size
+    )
+    return merged(encoded, slopes[0].norm(dim=-1))
 
 
 def _input_x_gradient(bert: Bert, encoded: Encoded, score: Score, target: int, *, batch_size: int) -> Tensor:

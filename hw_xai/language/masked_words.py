@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
+from transformers.models.bert.modeling_bert import BertLayer
 
 from ..core.randomness import random_states_preserved
 from ..errors import UserError
 from ..training.checkpoint import check_same_recipe, read_checkpoint, write_checkpoint
 from ..training.recipe import POSITIONS, MaskedWordsRecipe
 from ..training.run import Run, decay_groups, descend, seed_of
-from .bert import load_bert
+from .bert import Bert, load_bert
 from .corpus import (
     APPLE_SENTENCES,
     pieces,
@@ -77,7 +78,8 @@ def tokenized(sentences: Sequence[Sentence], tokenizer: Any, max_length: int) ->
     plain = tokenizer.backend_tokenizer  # of a million sentences, transformers' own wrapper takes minutes
     plain.no_truncation()
     kind = "int16" if len(tokenizer) < 2**15 else "int32"
-    parts, lengths = [], []
+    parts: list[np.ndarray] = []
+    lengths: list[int] = []
     for first in range(0, len(sentences), 20_000):
         found = plain.encode_batch_fast([s.text for s in sentences[first : first + 20_000]], add_special_tokens=False)
         rows = [[cls, *e.ids[: max_length - 2], sep] for e in found]
@@ -155,13 +157,20 @@ def masked_batch(ids: Tensor, asked: Tensor, tokenizer: Any) -> dict[str, Tensor
     }
 
 
-def scores_of(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+def masked_language_model(keyword: str, bert: Bert) -> BertForMaskedLM:
+    """Return the model of a BERT that guesses masked words; UserError for another."""
+    if not isinstance(bert.model, BertForMaskedLM):
+        raise UserError(f"`{keyword}` must be a BERT that guesses masked words, but {bert.name} is none")
+    return bert.model
+
+
+def scores_of(model: BertForMaskedLM, batch: dict[str, Tensor]) -> Tensor:
     """Return the scores of the masked tokens of a BertForMaskedLM, (M, V).
 
     What is computed for the others alone is left out: their scores, which would take a third of the time, and what the
     last layer makes of them.
     """
-    *layers, last = model.bert.encoder.layer
+    *layers, last = cast(list[BertLayer], list(model.bert.encoder.layer))
     hidden = model.bert.embeddings(input_ids=batch["input_ids"])  # (N, T, D)
     hiding = (1.0 - batch["attention_mask"][:, None, None].to(hidden)) * torch.finfo(hidden.dtype).min
     for layer in layers:
@@ -189,7 +198,7 @@ def asked_tokens(text: TokenizedText, tokenizer: Any, seed: int = 0) -> Tensor:
 
 @torch.no_grad()
 def one_masked(
-    model: nn.Module, tokenizer: Any, sentences: Sequence[Sentence], seed: int = 0, max_length: int = POSITIONS
+    model: BertForMaskedLM, tokenizer: Any, sentences: Sequence[Sentence], seed: int = 0, max_length: int = POSITIONS
 ) -> Tensor:
     """Hide one token of each sentence, which `asked_tokens` draws; return which the model guesses, bool (N,)."""
     text = tokenized(sentences, tokenizer, max_length)
@@ -204,7 +213,7 @@ def one_masked(
     return right
 
 
-def held_out_report(model: nn.Module, tokenizer: Any, sentences: Sequence[Sentence]) -> dict[str, float]:
+def held_out_report(model: BertForMaskedLM, tokenizer: Any, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Return for "en" and "zh" the share of sentences of which one masked token is guessed right."""
     found = {}
     for language in ("en", "zh"):
@@ -224,17 +233,17 @@ def train_masked_words(
 
     out: `level.pt` is the run before the rate falls, and where a run of more steps goes on; `last.pt` the run after it.
     """
-    out, corpora = Path(out), [Path(path) for path in corpora]
+    out, paths = Path(out), [Path(path) for path in corpora]
     with random_states_preserved():
         torch.manual_seed(recipe.seed)
-        model, tokenizer, text, aside = prepared(recipe, corpora, out)
+        model, tokenizer, text, aside = prepared(recipe, paths, out)
     fit(model, tokenizer, MaskedBatches(text, tokenizer, recipe), recipe, out, aside, progress)
     return save(model, tokenizer, out / "model")
 
 
 def prepared(
     recipe: MaskedWordsRecipe, corpora: Sequence[Path], out: Path
-) -> tuple[nn.Module, Any, TokenizedText, list[Sentence]]:
+) -> tuple[BertForMaskedLM, Any, TokenizedText, list[Sentence]]:
     """Return the model before its first step, its tokenizer, the text to train on, and the sentences set aside.
 
     Reading a million sentences takes minutes: what comes of it is kept in `out` for the next time.
@@ -278,19 +287,18 @@ def measuring_runs() -> set[tuple[str, ...]]:
 def own_words() -> set[str]:
     """Return the English words and Chinese characters of the kit's own sentences: each is a piece of the vocabulary."""
     texts = [*APPLE_SENTENCES, *(s.text for own in sense_sets().values() for s in own)]
-    texts += [s.text for s in (*pronoun_sentences(), *search_corpus())]
+    texts += [s.text for s in pronoun_sentences()] + [s.text for s in search_corpus()]
     texts += [text for e in reading_passages() for text in (e.passage, e.question)]
     return {piece for text in texts for piece in pieces(text) if not piece.isdecimal()}
 
 
-def start_of(recipe: MaskedWordsRecipe, out: Path, sentences: Sequence[Sentence]) -> tuple[nn.Module, Any]:
+def start_of(recipe: MaskedWordsRecipe, out: Path, sentences: Sequence[Sentence]) -> tuple[BertForMaskedLM, Any]:
     """Return the model before its first step, and its tokenizer, which is built once and kept in `out`."""
     if recipe.start not in ("e5", "nothing"):
         start = load_bert(recipe.start)
-        if type(start.model).__name__ != "BertForMaskedLM":
-            raise UserError(f"`start` must be a BERT that guesses masked words, but {recipe.start} is none")
-        start.model.set_attn_implementation("sdpa")
-        return start.model, start.tokenizer
+        model = masked_language_model("start", start)
+        model.set_attn_implementation("sdpa")
+        return model, start.tokenizer
     kept = out / "tokenizer"
     if kept.is_dir():
         tokenizer = BertTokenizer.from_pretrained(kept)
@@ -316,7 +324,7 @@ def start_of(recipe: MaskedWordsRecipe, out: Path, sentences: Sequence[Sentence]
 
 
 def fit(
-    model: nn.Module,
+    model: BertForMaskedLM,
     tokenizer: Any,
     batches: MaskedBatches,
     recipe: MaskedWordsRecipe,
@@ -355,7 +363,7 @@ def fit(
     model.eval()
 
 
-def _optimizer(model: nn.Module, recipe: MaskedWordsRecipe) -> torch.optim.Optimizer:
+def _optimizer(model: BertForMaskedLM, recipe: MaskedWordsRecipe) -> torch.optim.Optimizer:
     """AdamW with a rate of its own for the head that guesses words, but for the vectors, which it shares."""
     groups = []
     for part, lr in ((model.bert, recipe.lr), (model.cls.predictions.transform, recipe.head_lr)):

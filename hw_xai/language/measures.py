@@ -18,7 +18,7 @@ from ..explain.separation import SenseReport, sense_report
 from .bert import Bert
 from .corpus import TAGS, TaggedSentence
 from .layers import hidden_states
-from .masked_words import TokenizedText, asked_tokens, one_masked, tokenized
+from .masked_words import TokenizedText, asked_tokens, masked_language_model, one_masked, tokenized
 from .search import words_of_tokens
 from .senses import untrained, word_vectors
 from .text import Sentence
@@ -45,12 +45,12 @@ class Guesses:
 
 def guesses(bert: Bert, sentences: Sequence[Sentence], text: TokenizedText, seed: int = 0) -> dict[str, Guesses]:
     """Return language -> how often the model and three counts over the `text` it learned from guess a hidden token."""
-    found = {}
+    model, found = masked_language_model("bert", bert), {}
     for language in ("en", "zh"):
         own = [s for s in sentences if s.language == language]
         if not own:
             continue
-        right = one_masked(bert.model, bert.tokenizer, own, seed)
+        right = one_masked(model, bert.tokenizer, own, seed)
         counted = _counted(own, bert, text, language == "zh", seed)
         found[language] = Guesses(len(own), float(right.float().mean()), *counted)
     return found
@@ -102,7 +102,7 @@ def _counted(
 
 def read_tagged(path: str | Path, language: str, n: int) -> list[TaggedSentence]:
     """Return the first n sentences of one language of a table lang, source, sentence, tokens (word/TAG …)."""
-    found = []
+    found: list[TaggedSentence] = []
     with open(path, encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
             if row["lang"] != language or len(found) == n:

@@ -205,7 +205,7 @@ def _label_that_stands_out(bert: Bert, encoded: Encoded) -> Score:
     [found] = in_batches(bert, [encoded], read)  # (T, L)
     words = [word.tokens[0] for word in encoded.words if not word.special]
     of_words = found[words]
-    labels = {str(label).upper(): i for i, label in bert.model.config.id2label.items()}
+    labels = {str(label).upper(): i for i, label in bert.config.id2label.items()}
     most = int(of_words.argmax(-1).mode().values)
     background = labels.get("O", most)
     rest = of_words.clone()
@@ -231,9 +231,9 @@ def _answer(bert: Bert, encoded: Encoded) -> Score:
 def explained(bert: Bert, score: Score, target: int) -> str:
     """Return what is explained, in a few words."""
     if score.name == "class":
-        return f"class {bert.model.config.id2label[target]}"
+        return f"class {bert.config.id2label[target]}"
     if score.name.startswith("label of "):
-        return f"{score.name}: {bert.model.config.id2label[target]}"
+        return f"{score.name}: {bert.config.id2label[target]}"
     if score.name in ("token", "next token"):
         which = "" if score.name == "token" else ", the next token"
         return f"log P({readable(bert.tokenizer, target, bert.n_tokens)}){which}"
@@ -254,8 +254,8 @@ def variant_scores(
     Copies of like length share a batch: deleting words then saves time instead of making padding.
     """
 
-    def read(rows: list[int], inputs: dict[str, Tensor]) -> Tensor:
+    def read(rows: list[int], inputs: dict[str, Tensor]) -> list[Tensor]:
         where = torch.tensor([variants[i][1] for i in rows], dtype=torch.long, device=inputs["input_ids"].device)
-        return score.of(bert(**inputs, output_hidden_states=True), inputs["attention_mask"], where)
+        return list(score.of(bert(**inputs, output_hidden_states=True), inputs["attention_mask"], where))
 
     return torch.stack(in_batches(bert, [encoded for encoded, _ in variants], read, batch_size=batch_size))

@@ -21,7 +21,7 @@ def guess_relevance(bert: Bert, encoded: Encoded, *, batch_size: int = BATCH_SIZ
     asked = [t for t in range(n) if not encoded.special[t]]
 
     @torch.enable_grad()
-    def read(rows: list[int], inputs: dict[str, Tensor]) -> Tensor:
+    def read(rows: list[int], inputs: dict[str, Tensor]) -> list[Tensor]:
         tokens = [asked[i] for i in rows]
         embeddings = bert.word_embeddings(inputs["input_ids"]).requires_grad_()  # for a graph to go back along
         rest = {name: values for name, values in inputs.items() if name != "input_ids"}
@@ -30,7 +30,7 @@ def guess_relevance(bert: Bert, encoded: Encoded, *, batch_size: int = BATCH_SIZ
         scores = output.logits[at, tokens].log_softmax(-1)[at, [encoded.ids[t] for t in tokens]]  # (N,)
         weighted = gradient_x_attention(scores, output.attentions)  # (N, L, H, T, T)
         layers = range(1, weighted.shape[1] + 1)
-        return torch.stack([accumulated_relevance(weighted[:, :k])[at, tokens] for k in layers], 1).cpu()
+        return list(torch.stack([accumulated_relevance(weighted[:, :k])[at, tokens] for k in layers], 1).cpu())
 
     rows = in_batches(bert, [encoded.put((t,), bert.mask_id, mask) for t in asked], read, batch_size=batch_size)
     found = torch.zeros(rows[0].shape[0], n, n)  # (L, T, T)

@@ -1,14 +1,15 @@
 """A model and its tokenizer as a folder that transformers reads."""
 
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from .bert import quiet
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def save(model: nn.Module, tokenizer: Any, folder: Path) -> Path:
+
+def save(model: "PreTrainedModel", tokenizer: Any, folder: Path) -> Path:
     """Write a folder for from_pretrained: weights in half precision, which are computed with in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():

@@ -121,7 +121,7 @@ def states_and_heads(
 
     keep: makes of both, and of the sentence's number, what is returned instead.
     """
-    n_heads = bert.model.config.num_attention_heads
+    n_heads = bert.config.num_attention_heads
 
     def read(rows: list[int], inputs: dict[str, Tensor]) -> list[tuple[Tensor, Tensor | None]]:
         written.clear()

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertTokenizer
+from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering, BertModel, BertTokenizer
 
 from ..core.randomness import random_states_preserved
+from ..errors import UserError
 from ..training.recipe import BertRecipe, ReaderRecipe
 from ..training.run import Run, decay_groups, descend, seed_of, set_rate
 from .bert import load_bert
@@ -46,7 +47,7 @@ def build_tokenizer(sentences: Sequence[str], least: int = 3) -> Any:
     return BertTokenizer(vocab=ids, do_lower_case=True, model_max_length=POSITIONS)
 
 
-def build_model(recipe: BertRecipe, tokenizer: Any, rows: Sequence[Tensor]) -> nn.Module:
+def build_model(recipe: BertRecipe, tokenizer: Any, rows: Sequence[Tensor]) -> BertForMaskedLM:
     """Return an untrained BertForMaskedLM: random by the recipe's seed, but for its word and position embeddings."""
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -63,7 +64,8 @@ def build_model(recipe: BertRecipe, tokenizer: Any, rows: Sequence[Tensor]) -> n
     with random_states_preserved():
         torch.manual_seed(recipe.seed)
         model = BertForMaskedLM(config)
-    words, positions = model.get_input_embeddings().weight, model.bert.embeddings.position_embeddings.weight
+    embeddings = model.bert.embeddings
+    words, positions = embeddings.word_embeddings.weight, embeddings.position_embeddings.weight
     known = cooccurrence_embeddings(rows, *words.shape)
     with torch.no_grad():
         words[:] = torch.where(known.any(1, keepdim=True), INITIAL * known / known.std(), words)
@@ -158,7 +160,7 @@ class MaskedBatches:
 class Pretraining(nn.Module):
     """A masked language model with a second head, needed only in training, and the loss of both."""
 
-    def __init__(self, model: nn.Module, share: Tensor, recipe: BertRecipe):
+    def __init__(self, model: BertForMaskedLM, share: Tensor, recipe: BertRecipe):
         super().__init__()
         self.model, self.share, self.weight = model, share, recipe.context
         width, n_tokens = recipe.width, len(share)
@@ -183,7 +185,7 @@ class Pretraining(nn.Module):
         rows = there.any(1) & weights.any(1)
         places = torch.multinomial(there[rows].float(), 3, replacement=True)  # (R, 3)
         words = hidden[rows].gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))  # (R, 3, D)
-        scores = self.head(words) @ self.model.get_input_embeddings().weight.T + self.bias  # (R, 3, V)
+        scores = self.head(words) @ self.model.bert.embeddings.word_embeddings.weight.T + self.bias  # (R, 3, V)
         log_p = scores.log_softmax(-1).mean(1)  # (R, V)
         return -(log_p.gather(1, missing[rows]) * weights[rows]).sum() / weights[rows].sum()
 
@@ -208,8 +210,8 @@ class ReadingBatches:
     def __call__(self, step: int) -> dict[str, Tensor]:
         """Return input_ids, attention_mask, token_type_ids (N, T), start_positions and end_positions (N,)."""
         g = torch.Generator().manual_seed(seed_of(self.recipe.seed, step))
-        ids, types, first, last = zip(*drawn(self.rows, self.recipe.batch_size, g), strict=True)
-        ids = stacked(ids, self.tokenizer.pad_token_id)
+        rows, types, first, last = zip(*drawn(self.rows, self.recipe.batch_size, g), strict=True)
+        ids = stacked(rows, self.tokenizer.pad_token_id)
         return {
             "input_ids": ids,
             "attention_mask": (ids != self.tokenizer.pad_token_id).long(),
@@ -228,7 +230,7 @@ def drawn(rows: Sequence[Any], n: int, g: torch.Generator) -> list[Any]:
 
 def stacked(rows: Sequence[Tensor], padding: int) -> Tensor:
     """Return rows of unlike length as one tensor (N, T)."""
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=padding)
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=padding)
 
 
 # ----------------------------------------------------------------------------------------------------------- the loop
@@ -286,10 +288,13 @@ def train_reader(
     examples: None for generated ones.
     """
     start, out = load_bert(pretrained), Path(out)
+    body = start.model.base_model
+    if not isinstance(body, BertModel):
+        raise UserError(f"`pretrained` must be a BERT, but {pretrained} is a {type(body).__name__}")
     with random_states_preserved():
         torch.manual_seed(recipe.seed)
-        model = BertForQuestionAnswering(start.model.config)
-    model.bert.load_state_dict(start.model.bert.state_dict())
+        model = BertForQuestionAnswering(body.config)
+    model.bert.load_state_dict(body.state_dict())
     if examples is None:
         examples = list(reading_examples(recipe.examples, recipe.seed))
     batches = ReadingBatches(examples, start.tokenizer, recipe)

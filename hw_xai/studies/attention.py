@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..explain.attention import attention_rollout
 from ..language.bert import Bert
@@ -48,7 +49,7 @@ def study_attention(
 
     masked: words to hide when the page opens. search: also find the nearest tokens of the search corpus.
     """
-    encoded = as_encoded(bert, list(sentences))
+    encoded = as_encoded(bert, sentences)
     asked = [places_of(e, words) for e, words in zip(encoded, words_in(encoded, masked), strict=True)]
     predictions = MaskPredictions() if bert.head == "masked-lm" else None
     unavailable = []
@@ -104,9 +105,9 @@ def write_attention_page(
 
 def write_tables(study: AttentionStudy, folder: Path) -> None:
     """Write attention.npz, the arrays of each sentence under its number, and heads.csv."""
-    arrays = {}
+    arrays: dict[str, ArrayLike] = {}
     for number, view in enumerate(study.sentences, start=1):
-        parts = {"tokens": view.tokens, "attention": view.attention, "rollout": view.rollout}
+        parts: dict[str, ArrayLike] = {"tokens": view.tokens, "attention": view.attention, "rollout": view.rollout}
         parts |= {} if view.relevance is None else {"relevance": view.relevance}
         arrays |= {f"{name}_{number}": values for name, values in parts.items()}
     write_npz(folder / "attention.npz", arrays)

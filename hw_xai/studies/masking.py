@@ -31,7 +31,7 @@ class MaskPredictions:
         n = len(encoded)
         singles = [(t,) for t in range(n)]
         pairs = [(t, u) for t in range(n) for u in range(t)] if n <= LONGEST_PAIRS else []
-        expected = _expected(bert, encoded, singles + pairs)
+        expected = _expected(bert, encoded, [*singles, *pairs])
         alone = torch.cat(expected[:n])  # (T, V)
         ids = torch.tensor(encoded.ids)
         candidates = _with_own(alone, alone, ids)  # (T, K)

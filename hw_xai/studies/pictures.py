@@ -26,12 +26,12 @@ from ..explain import (
     shapley_values,
 )
 from ..explain.catalog import Method
-from ..files import atomic
 from ..models import Loaded
 from ..show import Item, Panel, Tile, overlay, save_picture
 from ..vision import lcam
 from ..vision.food11.layout import CLASSES, UNKNOWN, target_of
 from .choices import names_or_all, written
+from .tables import write_npz
 
 SHOWN_SIDE = 384  # the page shows photos no larger than this
 # what a method raises that cannot explain a model, and what breaks inside somebody's network
@@ -187,12 +187,12 @@ def run_method(
     """
     method, targets = METHODS[name], torch.tensor([target])
     if name == "lime":
-        (found,) = lime_surrogates(model, inputs, targets, **used)
-        return found.attribution, {}, {"R² of the surrogate": f"{found.r2:.2f}"}
+        (surrogate,) = lime_surrogates(model, inputs, targets, **used)
+        return surrogate.attribution, {}, {"R² of the surrogate": f"{surrogate.r2:.2f}"}
     if name == "shapley":
-        (found,) = shapley_values(model, inputs, targets, **used)
-        error, most = found.standard_errors.mean(), found.values.abs().max()
-        return found.attribution, {"n_regions": len(found.values)}, {"standard error": f"{error:.2g} of {most:.2g}"}
+        (shares,) = shapley_values(model, inputs, targets, **used)
+        error, most = shares.standard_errors.mean(), shares.values.abs().max()
+        return shares.attribution, {"n_regions": len(shares.values)}, {"standard error": f"{error:.2g} of {most:.2g}"}
     if not method.explainer:
         used["channel"] = strongest_channel(model, inputs, used.get("layer"))
         return filter_activation(model, inputs, **used), {}, {}
@@ -210,7 +210,7 @@ def counted(model: nn.Module) -> Iterator[list[int]]:
         handle.remove()
 
 
-def strongest_channel(model: nn.Module, inputs: Tensor, layer: nn.Module | str | None) -> int:
+def strongest_channel(model: Model, inputs: Tensor, layer: nn.Module | str | None) -> int:
     """Return the channel of a layer that responds most, on average, to the first input."""
     module = find_layer(model, layer)
     with torch.no_grad(), record_activations(model, module) as seen:
@@ -239,15 +239,14 @@ def class_pictures(loaded: Loaded, targets: list[int], **options: Any) -> Panel:
 
 def write_explained(folder: Path, explained: Explained) -> None:
     """Write the raw maps as NAME.npz and each heatmap over its photo as NAME/METHOD.png."""
-    name = explained.item.name
-    with atomic(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **explained.arrays)
+    name, image = explained.item.name, explained.item.image
+    write_npz(folder / f"{name}.npz", explained.arrays)
     for tile in explained.item.tiles:
-        if tile.heatmap is not None:
-            height, width = explained.item.image.shape[:2]
+        if tile.heatmap is not None and image is not None:
+            height, width = image.shape[:2]
             heatmap = torch.from_numpy(tile.heatmap)[None, None]
             stretched = nn.functional.interpolate(heatmap, (height, width), mode="bilinear")[0, 0].numpy()
-            save_picture(overlay(explained.item.image, stretched, tile.signed), folder / name / f"{tile.method}.png")
+            save_picture(overlay(image, stretched, tile.signed), folder / name / f"{tile.method}.png")
 
 
 def at_most(image: Image.Image, side: int) -> Image.Image:

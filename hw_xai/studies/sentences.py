@@ -49,7 +49,7 @@ def _place(encoded: Encoded, t: int) -> tuple[int, int, int]:
 
 def places_of(encoded: Encoded, words: Sequence[str]) -> list[int]:
     """Return the tokens of words, in the order of the words; "word#2" is the second place of a word."""
-    found = []
+    found: list[int] = []
     for word in words:
         name, number = _numbered(word)
         try:

@@ -63,7 +63,7 @@ def study_tokens(
 
     settings: n_samples, n_steps and seed, for the methods that know them.
     """
-    encoded = as_encoded(bert, list(sentences))
+    encoded = as_encoded(bert, sentences)
     scored = [_scores(bert, e, methods, settings or {}, asked) for e in encoded]
     return TokenStudy(shown_name(bert), scored, notices_of(encoded))
 
@@ -134,7 +134,7 @@ def _view(
 ) -> tuple[MethodView, TokenAttribution | None]:
     """Return one method's view, and its attribution; a method that cannot explain this sentence says so."""
     title, text, signed = TITLES[method]
-    options = {name: settings[name] for name in OPTIONS.get(method, ()) if name in settings}
+    options: dict[str, Any] = {name: settings[name] for name in OPTIONS.get(method, ()) if name in settings}
     try:
         found = attribute_tokens(bert, encoded, method, score=score, **options)
     except ValueError as error:

@@ -6,7 +6,7 @@ import torch
 
 from hw_xai.errors import UserError
 from hw_xai.language import measures
-from hw_xai.language.bert import load_bert
+from hw_xai.language.bert import Bert, load_bert
 from hw_xai.language.corpus import TAGS, search_corpus
 from hw_xai.language.heads import tags_of
 from hw_xai.language.masked_words import asked_tokens, tokenized
@@ -34,6 +34,12 @@ def test_counting_guesses_what_it_has_seen(bert):
     assert en.both >= en.previous > 0
     assert 0 <= en.model <= 1
     assert en.error < 0.09
+
+
+def test_only_what_guesses_masked_words_can_be_measured_by_them(bert):
+    headless = Bert("headless", bert.model.bert, bert.tokenizer)
+    with pytest.raises(UserError, match="`bert` must be a BERT that guesses masked words, but headless is none"):
+        guesses(headless, [Sentence("en", "x", "the cat")], tokenized([Sentence("en", "x", "the dog")], bert.tokenizer, 40))
 
 
 def test_parts_of_speech_of_the_nearest(bert, monkeypatch):

@@ -141,6 +141,18 @@ def test_the_reader_starts_from_the_model(tmp_path, trained):
     assert 0 <= found.probability <= 1
 
 
+def test_a_reader_starts_from_no_other_family(tmp_path, trained):
+    from transformers import ElectraConfig, ElectraForMaskedLM
+
+    tokenizer = load_bert(trained).tokenizer
+    shape = {"embedding_size": 16, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = ElectraConfig(vocab_size=len(tokenizer), intermediate_size=32, **shape)
+    ElectraForMaskedLM(config).save_pretrained(tmp_path / "other")
+    tokenizer.save_pretrained(tmp_path / "other")
+    with pytest.raises(UserError, match="`pretrained` must be a BERT, but .*other is a ElectraModel"):
+        train.train_reader(TINY_READER, tmp_path / "other", tmp_path / "out", progress=False)
+
+
 def test_transformers_alone_reads_the_folder(trained):
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 

@@ -4,7 +4,7 @@ import copy
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -55,12 +55,14 @@ class Evaluator:
 
     def __init__(self, plan: EvaluationPlan):
         self.plan, self.store = plan, Store(plan.out)
-        own = {"weights": plan.weights, "classes": plan.classes, "normalize": plan.normalize}
-        self.loaded = load_model(plan.model, device=plan.device, size=plan.size, **own)
+        self.loaded = load_model(
+            plan.model, device=plan.device, size=plan.size, weights=plan.weights, classes=plan.classes,
+            normalize=plan.normalize,
+        )  # fmt: skip
         self.model, self.size = self.loaded.model, self.loaded.size
         self.pictures = open_pictures(plan.data, self.size)
         self.twin = self._twin(plan.twin) if plan.twin else None
-        self.explainers = {name: self._explainer(name) for name in plan.methods if name != "mask"}
+        self.explainers = {name: self._explainer(name) for name in plan.methods}
 
     def _twin(self, name: str) -> Model:
         twin = load_model(name, device=self.plan.device, size=self.size)
@@ -71,11 +73,10 @@ class Evaluator:
 
     def recipe(self) -> dict[str, object]:
         """Return all that decides the numbers, as JSON."""
-        is_module = isinstance(self.model, nn.Module)
         return {
             "version": __version__,
             "model": self.plan.model,
-            "weights": lcam.fingerprint(self.model) if is_module else "unknown",
+            "weights": lcam.fingerprint(self.model) if isinstance(self.model, nn.Module) else "unknown",
             "twin": self.plan.twin,
             "data": self.plan.data,
             "size": self.size,
@@ -119,18 +120,21 @@ class Evaluator:
 
     def _judged(self, name: str, place: int, picture: Picture, inputs: Tensor, target: Tensor) -> dict[str, object]:
         mask = None if picture.mask is None else torch.from_numpy(picture.mask)[None, None].to(inputs.device)
-        explain = self.explainers.get(name) or (lambda model, inputs, target: mask.to(inputs))
+        explain = self.explainers[name] or partial(_true_mask, mask)
         counting = place == 0 and isinstance(self.model, nn.Module)  # a hook makes the model slower
+        counter: AbstractContextManager[list[int]] = counted(self.loaded.module) if counting else nullcontext([])
         start = time.process_time()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`n_samples`")  # few samples are meant: see OPTIONS
-            with counted(self.model) if counting else nullcontext([]) as rows:
+            with counter as rows:
                 attribution = explain(self.model, inputs, target)
                 seconds = time.process_time() - start
-            scores = [s for s in self.plan.scores if SCORES[s].first is None or place < SCORES[s].first]
+            scores = [s for s in self.plan.scores if (first := SCORES[s].first) is None or place < first]
             forgotten = self._forgotten(place) if "sanity" in scores and isinstance(self.model, nn.Module) else []
-            facts = {"by_size": name in BY_SIZE, "adds_up": name in ADDS_UP, "forgotten": forgotten, "twin": self.twin}
-            case = Case(self.model, inputs, target, explain, attribution, mask, **facts)
+            case = Case(
+                self.model, inputs, target, explain, attribution, mask, by_size=name in BY_SIZE,
+                adds_up=name in ADDS_UP, forgotten=forgotten, twin=self.twin,
+            )  # fmt: skip
             found = measured(case, scores)
         self._keep_maps(name, place, attribution, found)
         if counting and name in METHODS:
@@ -154,10 +158,12 @@ class Evaluator:
     def _inputs(self, picture: Picture) -> Tensor:
         return self.loaded.inputs(picture.image)
 
-    def _explainer(self, name: str) -> Explainer:
-        if name not in METHODS:
-            return partial(BASELINES[name].function, **options_of(name, self.plan.seed))
+    def _explainer(self, name: str) -> Explainer | None:
+        """Return a method with its options; None for the one that is every picture's own mask."""
         options = options_of(name, self.plan.seed)
+        if name not in METHODS:
+            baseline = BASELINES[name].function
+            return baseline and partial(baseline, **options)
         if "segments" in options:
             options["segments"] = superpixels("slic", **SEGMENTS)
         if name == "lcam" and isinstance(self.model, nn.Module):
@@ -190,3 +196,10 @@ class Evaluator:
         if not found:
             raise UserError("`data` must hold photos that can be read, but of the first ones none can")
         return torch.cat(found)
+
+
+def _true_mask(mask: Tensor | None, model: Model, inputs: Tensor, target: Tensor) -> Tensor:
+    """Return the mask (1, 1, H, W) of a picture as the explanation that points at all of the food and nothing else."""
+    if mask is None:
+        raise ValueError("`data` must come with true masks for the method mask, got a picture without one")
+    return mask.to(inputs)

@@ -35,7 +35,8 @@ def _spread(plan: EvaluationPlan, places: list[int], jobs: int) -> Iterator[str]
             workers[ours].start()
             theirs.close()  # or the death of the worker would never be noticed
         while workers:
-            for connection in wait(list(workers)):
+            ready = wait(list(workers))
+            for connection in [one for one in workers if one in ready]:
                 try:
                     method = connection.recv()
                 except EOFError:

@@ -3,6 +3,7 @@
 import inspect
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from ...training.run import seed_of
 # Fewer passes than the methods' own defaults: 200 images by all methods shall not take an afternoon, and the mean over
 # the images forgives some noise in each map. LIME and Shapley share regions so large that few samples tell them apart.
 SEGMENTS = {"n_segments": 16, "compactness": 10.0}
-OPTIONS: dict[str, dict[str, object]] = {
+OPTIONS: dict[str, dict[str, Any]] = {  # keywords of unlike functions
     "smooth_grad": {"n_samples": 12},
     "integrated_gradients": {"n_steps": 12},  # the column Gap tells what so few leave out
     "occlusion": {"window": 0.25, "stride": 0.125},
@@ -69,7 +70,7 @@ def is_signed(name: str) -> bool:
     return (METHODS.get(name) or BASELINES[name]).signed
 
 
-def options_of(name: str, seed: int) -> dict[str, object]:
+def options_of(name: str, seed: int) -> dict[str, Any]:
     """Return the options by which a method is called, as far as JSON can tell them."""
     if name not in METHODS:
         return {"seed": seed} if name == "random" else {}

@@ -161,8 +161,8 @@ class EvaluationReport:
         found = []
         for image in self.images[:n]:
             known = {name: r for name, records in self.records.items() for r in records if r["image"] == image}
-            maps = {name: self.store.read_maps(kind, name, image) for name in known}
-            maps = {name: np.atleast_3d(m.T).T for name, m in maps.items() if m is not None}  # (S, H, W)
+            kept = {name: self.store.read_maps(kind, name, image) for name in known}
+            maps = {name: np.atleast_3d(m.T).T for name, m in kept.items() if m is not None}  # (S, H, W)
             if not maps:
                 continue
             record = known[next(iter(maps))]

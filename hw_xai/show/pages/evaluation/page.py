@@ -15,18 +15,25 @@ from ...frame.packing import write_page
 class Mean(Protocol):
     """A mean and the interval around it; NaN where there is none."""
 
-    mean: float
-    low: float
-    high: float
-    n: int
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def n(self) -> int: ...
 
 
 class Heading(Protocol):
     """What a column means, and whether its best value is the high or the low one."""
 
-    title: str
-    best: str
-    meaning: str
+    @property
+    def title(self) -> str: ...
+    @property
+    def best(self) -> str: ...
+    @property
+    def meaning(self) -> str: ...
 
 
 @dataclass(frozen=True)
