@@ -37,9 +37,10 @@ def test_counting_guesses_what_it_has_seen(bert):
 
 
 def test_only_what_guesses_masked_words_can_be_measured_by_them(bert):
+    seen = [Sentence("en", "x", "the cat")]
     headless = Bert("headless", bert.model.bert, bert.tokenizer)
     with pytest.raises(UserError, match="`bert` must be a BERT that guesses masked words, but headless is none"):
-        guesses(headless, [Sentence("en", "x", "the cat")], tokenized([Sentence("en", "x", "the dog")], bert.tokenizer, 40))
+        guesses(headless, seen, tokenized(seen, bert.tokenizer, 40))
 
 
 def test_parts_of_speech_of_the_nearest(bert, monkeypatch):

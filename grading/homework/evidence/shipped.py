@@ -64,4 +64,5 @@ class Shipped:
 
     def _bert(self, name: str) -> Bert:
         loaded = load_bert(name)
-        return Bert(name, loaded.model.to(self.dtype), loaded.tokenizer)
+        model = loaded.model.to(self.dtype)  # type: ignore[arg-type]  # transformers wraps it in a type that binds no self
+        return Bert(name, model, loaded.tokenizer)
