@@ -1,7 +1,7 @@
 """Layer-wise relevance propagation: the score itself, handed back to the inputs in shares of what made it."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -133,14 +133,16 @@ class Relevance(Ruled):
         return ByRule.apply(lambda: apply(value.clone()), lambda arriving: [rule(value, arriving)], x)
 
     def weighted(self, name: str, function: Callable, args: tuple, kwargs: dict) -> Tensor:
-        x, weight, bias, *rest = (*args, *[None] * (3 - len(args)))
+        positional: list[Any] = [*args, *[None] * (3 - len(args))]
+        x, weight, bias, *rest = positional
         given = dict(kwargs)
-        weight, bias = (w if w is None else w.detach() for w in (given.pop("weight", weight), given.pop("bias", bias)))
+        weight, bias = given.pop("weight", weight).detach(), given.pop("bias", bias)
+        bias = bias if bias is None else bias.detach()
 
         def linear(value: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
             return function(value, weight, bias, *rest, **given)
 
-        kind = self.rule
+        kind: str = self.rule
         if kind == "composite":
             kind = "flat" if self.first else "epsilon" if name == "linear" else "gamma"
         self.first = False

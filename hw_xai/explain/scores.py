@@ -25,6 +25,8 @@ class SegmentScores(nn.Module):
     torch.Size([2, 1, 16, 16])
     """
 
+    mask: Tensor | None
+
     def __init__(self, model: Callable[[Tensor], Any], mask: Tensor | None = None):
         super().__init__()
         self.model = model
@@ -60,6 +62,8 @@ class BoxScores(nn.Module):
     >>> BoxScores(lambda pictures: [found] * len(pictures), [0, 0, 8, 4], n_classes=3)(torch.rand(1, 3, 8, 8)).tolist()
     [[0.0, 0.0, 0.25]]
     """
+
+    box: Tensor
 
     def __init__(self, model: Callable[[list[Tensor]], list[dict[str, Tensor]]], box: Any, n_classes: int):
         super().__init__()
@@ -100,6 +104,8 @@ class SimilarityScores(nn.Module):
     >>> saliency(SimilarityScores(torch.nn.Linear(6, 4), torch.rand(3, 4)), torch.rand(2, 6), target=1).shape
     torch.Size([2, 6])
     """
+
+    references: Tensor
 
     def __init__(self, model: Callable[[Tensor], Tensor], references: Tensor):
         super().__init__()
