@@ -10,6 +10,7 @@ from .attending import attention_relevance, rollout
 from .attention import attention_maps, attention_rollout
 from .cam import cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, layer_cam
 from .catalog import METHODS
+from .concepts import ConceptReport, tcav
 from .deep_lift import deep_lift
 from .embeddings import cosine_similarity, euclidean_distance
 from .features import extreme_images, filter_activation, layer_shapes, mean_activations, record_activations
@@ -35,6 +36,7 @@ from .surrogate import LimeReport, Surrogate, lime, lime_report, lime_surrogates
 __all__ = [
     "METHODS",
     "BoxScores",
+    "ConceptReport",
     "LearnedCAM",
     "LimeReport",
     "SegmentScores",
@@ -86,4 +88,5 @@ __all__ = [
     "sise",
     "smooth_grad",
     "superpixels",
+    "tcav",
 ]
