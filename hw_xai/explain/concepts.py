@@ -114,7 +114,7 @@ def _direction(shown: Tensor, other: Tensor) -> tuple[Tensor, float]:
 
 def _p_value(a: Tensor, b: Tensor) -> float:
     """Return p of Welch's t-test; where neither varies, 0 for other means and 1 for the same."""
-    from scipy.stats import t as student
+    from scipy.stats import t as student  # takes a second to import
 
     errors = [float(one.var()) / len(one) for one in (a, b)]  # squared
     difference = abs(float(a.mean() - b.mean()))

@@ -9,27 +9,31 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...errors import UserError
-from ...models import load_model
+from ...models import Loaded, load_model
 from ...show import Item, write_gallery
+from ...studies.comparing import explained_by, variants, write_compared
 from ...studies.pictures import (
     Picture,
     check_layer,
     chosen_methods,
-    explain_picture,
     trained_lcam,
     true_class,
-    write_explained,
 )
 from ...vision.food11.layout import find_photos
 from ...vision.reading import read_photo
 from ..options import add, add_model, model_of
 
+MODELS = (
+    "as `load_model` takes them: shipped name, imagenet, weights file, package.module:function, torchvision's or "
+    "timm:NAME with --weights, Hugging Face folder or hub name; several with commas between them are compared"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="photo, folder, glob pattern or shipped-photos")
     add(parser, "--method", default="saliency,smooth_grad,integrated_gradients,lime")
-    add_model(parser, default="foodnet-photos")
-    add(parser, "--target")
+    add_model(parser, default="foodnet-photos", help=MODELS)
+    add(parser, "--target", help="class to explain, or several with commas between them (default: the predicted one)")
     add(parser, "--out", default="explained")
     add(parser, "--layer", help="layer for the methods that look at one (default: the last convolution)")
     add(parser, "--lcam")
@@ -42,14 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     methods = chosen_methods(options.method)
-    loaded = load_model(options.model, **model_of(options))
-    target = None if options.target is None else loaded.target(options.target)
-    if options.layer is not None:
-        check_layer(loaded, options.layer)
     settings = {name: getattr(options, name) for name in ("layer", "n_samples", "n_steps", "noise_level", "batch_size")}
     settings = {name: value for name, value in settings.items() if value is not None} | {"seed": options.seed}
-    if "lcam" in methods:
-        settings["lcam"] = trained_lcam(loaded, options.lcam)
+    models = []
+    for loaded in _loaded(options):
+        if options.layer is not None:
+            check_layer(loaded, options.layer)
+        own = {"lcam": trained_lcam(loaded, options.lcam)} if "lcam" in methods else {}
+        models.append((loaded, settings | own))
+    asked = variants(models, options.target)
     paths = find_photos(options.paths)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -68,24 +73,40 @@ def run(options: argparse.Namespace) -> None:
                 failures.append(str(error))
                 items.append(Item(name, None, error=str(error)))
                 continue
-            picture = Picture(name, image, true_class(loaded, Path(path.name)))
-            explained = explain_picture(loaded, picture, methods, target, settings)
-            items.append(explained.item)
-            write_explained(out, explained)
-            failures += [f"{name}: {tile.title}: {tile.error}" for tile in explained.item.tiles if tile.error]
-            if not explained.complete:
-                raise KeyboardInterrupt
+            picture = Picture(name, image, true_class(asked[0].loaded, Path(path.name)))
+            found = []
+            try:
+                for explained in explained_by(asked, picture, methods):
+                    found.append(explained)
+                    items.append(explained.item)
+                    told = [tile for tile in explained.item.tiles if tile.error and explained.item.prediction]
+                    failures += [f"{explained.item.name}: {tile.title}: {tile.error}" for tile in told]
+                    if not explained.complete:
+                        raise KeyboardInterrupt
+            finally:
+                write_compared(out, name, found)
     finally:
         # also after Ctrl-C: what was finished is worth looking at
         if items:
             page = write_gallery(out / "index.html", "Photos explained", _intro(options, methods), items)
     for failure in failures:
         print(f"skipped: {failure}", file=sys.stderr)
-    done = [item for item in items if any(tile.heatmap is not None for tile in item.tiles)]
+    done = [item for item in items if item.prediction and any(tile.heatmap is not None for tile in item.tiles)]
+    n_done = -(-len(done) // len(asked))
     if not done:
         raise UserError(f"nothing could be explained: {failures[0]}")
     left = f" ({unread} could not be read)" if unread else ""
-    print(f"explained {_counted(len(done), 'photo')}{left} by {_counted(len(methods), 'method')}: open {page}")
+    print(f"explained {_counted(n_done, 'photo')}{left} by {_counted(len(methods), 'method')}: open {page}")
+
+
+def _loaded(options: argparse.Namespace) -> list[Loaded]:
+    """Return the network or networks that --model names."""
+    names = list(dict.fromkeys(name.strip() for name in options.model.split(",") if name.strip()))
+    if Path(options.model).exists() or len(names) < 2:
+        names = [options.model]
+    elif options.weights is not None:
+        raise UserError("`weights` must come with one `model`, got several: save each as a file of its own first")
+    return [load_model(name, **model_of(options)) for name in names]
 
 
 def _counted(n: int, thing: str) -> str:
