@@ -72,7 +72,7 @@ def explained_by(asked: Sequence[Variant], picture: Picture, methods: list[str])
     for variant in asked:
         name = picture.name + (f" {variant.label}" if variant.label else "")
         found = explain_picture(variant.loaded, replace(picture, name=name), methods, variant.target, variant.settings)
-        yield found
+        yield replace(found, item=replace(found.item, tallied=len(asked) == 1))
         if first is None:
             first = variant, found
         elif found.complete:
@@ -91,7 +91,8 @@ def difference(name: str, labels: tuple[str, str], first: Explained, second: Exp
             tile = replace(tile, heatmap=arrays[one.method])
         tiles.append(tile)
     title = f"{name} {labels[0]} less {labels[1]}"
-    return Explained(Item(name=title, image=first.item.image, tiles=tiles), arrays)
+    item = Item(name=title, image=first.item.image, tiles=tiles, note=f"{labels[0]} less {labels[1]}")
+    return Explained(item, arrays)
 
 
 def _scaled(heatmap: np.ndarray) -> np.ndarray:

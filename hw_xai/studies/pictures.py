@@ -130,9 +130,14 @@ def explain_picture(
         true_class=picture.true_class,
         mask=None if picture.mask is None else _resized_mask(picture.mask, shown.shape[:2]),
         tiles=tiles,
+        note="" if explained == int(best.indices[0]) else _asked(loaded, explained, probabilities),
     )
     numbers = {"inputs": inputs[0].cpu().numpy(), "probabilities": probabilities.numpy(), "target": np.array(explained)}
     return Explained(item, numbers | maps, complete)
+
+
+def _asked(loaded: Loaded, explained: int, probabilities: Tensor) -> str:
+    return f"explained: {loaded.classes[explained]}, {probabilities[explained]:.0%}"
 
 
 def _tile(

@@ -58,6 +58,18 @@ def test_two_classes_side_by_side_and_their_difference(capsys):
         assert figure.height > figure.width / 2, "three rows"
     page = (out / "index.html").read_text()
     assert all(title in page for title in ("one cat", "one dog", "one cat less dog"))
+    assert "not read" not in page
+    predicted = int(cat["probabilities"].argmax())
+    other = ("cat", "dog")[1 - predicted]
+    assert page.count(f"explained: {other}, {cat['probabilities'][1 - predicted]:.0%}") == 2, "in the strip and its row"
+
+
+def test_predictions_are_counted_once():
+    Image.fromarray(draw_dish(9, 96, seed=9).image).save("9_9.jpg")
+    for target, tally in ((), True), (("--target", "Soup,Bread"), False):
+        model = ("--model", "foodnet-synthetic", "--method", "saliency", *target)
+        assert main(["explain", "one.jpg", "9_9.jpg", *model, "--out", "food"]) == 0
+        assert ("predictions are right" in Path("food/index.html").read_text()) == tally
 
 
 def test_two_networks_of_other_sizes_and_classes():

@@ -123,8 +123,9 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _intro(options: argparse.Namespace, methods: Sequence[str]) -> str:
-    asked = f"the class {options.target}" if options.target else "the class it predicts"
+    asked = f"the class {options.target.replace(',', ' or ')}" if options.target else "the class it predicts"
     return (
-        f"Why does {options.model} give each photo its score for {asked}? {len(methods)} methods answer side by side. "
-        "Where they agree, trust grows; where they do not, ask which question each of them really answers."
+        f"Why does {options.model.replace(',', ' or ')} give each photo its score for {asked}? {len(methods)} methods "
+        "answer side by side. Where they agree, trust grows; where they do not, ask which question each of them really "
+        "answers."
     )

@@ -38,6 +38,8 @@ class Item:
     mask: np.ndarray | None = None  # (H,W) bool, where the object truly is
     tiles: Sequence[Tile] = ()
     error: str | None = None
+    note: str = ""  # what is shown beyond the prediction, such as the class that is explained instead
+    tallied: bool = True  # whether the page counts its prediction as right or wrong
 
     @property
     def right(self) -> bool | None:
@@ -68,7 +70,7 @@ def write_gallery(
         panels=[_panel(panel) for panel in panels],
         methods={tile.method: tile.title for item in items for tile in item.tiles},
         classes=sorted({name for item in items for name in (item.true_class, item.prediction) if name}),
-        judged=[item.right for item in items if item.right is not None],
+        judged=[item.right for item in items if item.right is not None and item.tallied],
         kinds={tile.signed for item in items for tile in item.tiles if tile.heatmap is not None},
     )
 
