@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import stdtr
 from torch import Tensor, nn
 
 from ..core.arguments import described
@@ -41,7 +42,7 @@ def tcav(
     """Share of inputs (N, ...) whose score rises when the layer's activations go where the concept lies.
 
     concept: (M, ...) inputs that show it; random: R ≥ 3 batches (M, ...) that do not, but are like them otherwise.
-    layer: None is the last map. For each random set a logistic regression tells both in the layer's activations; its
+    layer: None is the last map. For each random set a ridge regression tells both in the layer's activations; its
     weights are the concept's direction v, and ∂ score / ∂ activations · v > 0 is counted. The same with random sets in
     place of the concept shows what chance gives. One forward and one backward pass per input, one forward pass per
     picture of a concept. Kim et al. 2018, arXiv 1711.11279.
@@ -98,27 +99,24 @@ def _slopes(model: Model, inputs: Tensor, target: Target, layer: nn.Module, batc
 
 def _direction(shown: Tensor, other: Tensor) -> tuple[Tensor, float]:
     """Return the direction (D,) from other activations (M, D) to those that show a concept, and its accuracy."""
-    from sklearn.linear_model import LogisticRegression  # takes a second to import
-
     n_held = [max(1, round(len(rows) * HELD_OUT)) for rows in (shown, other)]
     parts = [(rows[:-n], rows[-n:]) for rows, n in zip((shown, other), n_held, strict=True)]
-    (learned, held), labels = (torch.cat(rows) for rows in zip(*parts, strict=True)), []
-    for which in (0, 1):
-        labels.append(np.repeat([1, 0], [len(rows[which]) for rows in parts]))
+    learned, held = (torch.cat(rows) for rows in zip(*parts, strict=True))
+    signs = [torch.cat([torch.ones(len(a)), -torch.ones(len(b))]).double() for a, b in zip(*parts, strict=True)]
     mean = learned.mean(dim=0)
-    scale = (learned - mean).norm(dim=1).mean().clamp(min=torch.finfo(learned.dtype).tiny)  # whatever the layer's unit
-    classifier = LogisticRegression(max_iter=1000).fit(((learned - mean) / scale).numpy(), labels[0])
-    right = classifier.score(((held - mean) / scale).numpy(), labels[1])
-    return torch.from_numpy(classifier.coef_[0]), float(right)
+    centred = learned - mean  # (m, D): far more columns than rows, so the ridge is solved among the rows
+    alike = centred @ centred.T
+    ridge = alike.diagonal().mean().clamp(min=torch.finfo(alike.dtype).tiny)  # whatever the layer's unit
+    direction = centred.T @ torch.linalg.solve(alike + ridge * torch.eye(len(alike)).to(alike), signs[0])
+    right = ((held - mean) @ direction > 0) == (signs[1] > 0)
+    return direction, float(right.double().mean())
 
 
 def _p_value(a: Tensor, b: Tensor) -> float:
     """Return p of Welch's t-test; where neither varies, 0 for other means and 1 for the same."""
-    from scipy.stats import t as student  # takes a second to import
-
     errors = [float(one.var()) / len(one) for one in (a, b)]  # squared
     difference = abs(float(a.mean() - b.mean()))
     if sum(errors) == 0:
         return float(difference == 0)
     freedom = sum(errors) ** 2 / sum(e**2 / (len(one) - 1) for e, one in zip(errors, (a, b), strict=True))
-    return float(2 * student.sf(difference / sum(errors) ** 0.5, freedom))
+    return float(2 * stdtr(freedom, -difference / sum(errors) ** 0.5))
