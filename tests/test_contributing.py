@@ -57,6 +57,9 @@ def test_a_walkthrough_does_what_it_says(title, tree):
     text = WALKTHROUGHS[title]
     for step in STEP.finditer(text):
         follow(step, tree)
+    lint = [sys.executable, "-m", "ruff", "check", "hw_xai", "grading", "tests"]
+    linted = subprocess.run(lint, cwd=tree, capture_output=True, text=True)
+    assert linted.returncode == 0, linted.stdout
     (check,) = re.findall(r"^Check: `pytest (.*)`$", text, re.MULTILINE)
     command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *shlex.split(check)]
     # the copy comes before the package that is installed
