@@ -183,7 +183,11 @@ class _Template:
             "listed": listed,
             "written": written,
         }
-        self.ask(to_frame(settings, [way.program]), START_SECONDS)
+        try:
+            self.ask(to_frame(settings, [way.program]), START_SECONDS)
+        except (Unavailable, OSError):
+            self.close()
+            raise
 
     def ask(self, request: bytes, seconds: float) -> tuple[dict, list[bytes]]:
         """Send a message and return the answer; Unavailable when the process ended or fell silent."""

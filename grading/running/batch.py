@@ -37,7 +37,7 @@ from .grade import STARVED, completed, ended_the_grader, grade_exercises, not_gr
 from .journal import Journal, hash_of, marked, text_of, unmarked
 from .rules import Course
 
-LOOK, PATIENCE = 0.2, 1.5  # seconds: between looks at whether to stop, and until hanging threads are left alone
+LOOK, PATIENCE = 0.2, 1.0  # seconds: between looks at whether to stop, and until hanging threads are left alone
 
 
 class Examiner(Protocol):

@@ -634,3 +634,12 @@ def living_below(pid: int) -> set[int]:
         below = {child for child, (_, parent) in parents.items() if parent in below}
         found |= {child for child in below if parents[child][0] != "Z"}
     return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="Linux")
+def test_a_way_that_does_not_begin_leaves_nothing_open(monkeypatch):
+    monkeypatch.setattr(tiers.Process, "command", lambda self, descriptor: ["/bin/false"])
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(UserError, match="cannot contain"):
+        Sandbox("process", Limits())
+    assert len(os.listdir("/proc/self/fd")) == before
