@@ -9,15 +9,16 @@ from ..show.frame.colours import NIGHT, PAPER, table
 from ..show.frame.images import encoded
 from ..studies.pictures import at_most
 from ..studies.tokens import TITLES
+from ..vision.food11.layout import CLASSES, target_of
 from .controls import controls_of
 from .explaining import LOCAL
 from .frames import has_frames
 from .models import Models
-from .scene import N_DISHES, SHOWN_SIDE
+from .scene import SHOWN_SIDE, OpenedPictures
 from .uploads import FILLS, MOST_BYTES, MOST_SIDE
 
 
-def about(models: Models) -> dict[str, Any]:
+def about(models: Models, pictures: OpenedPictures) -> dict[str, Any]:
     """Return all that a page is made from."""
     return {
         "models": models.names,
@@ -36,7 +37,10 @@ def about(models: Models) -> dict[str, Any]:
         ],
         "token_methods": [{"name": name, "title": TITLES[name][0], "use": TITLES[name][1]} for name in TOKEN_METHODS],
         "fills": list(FILLS),
-        "dishes": N_DISHES,
+        "shipped": {
+            "dish": [CLASSES[target] for target in pictures.dishes.targets],
+            "photo": [CLASSES[target_of(path)] for path in pictures.photos],
+        },
         "most_bytes": MOST_BYTES,
         "most_side": MOST_SIDE,
         "tables": {"signed": table(True).tolist(), "unsigned": table(False).tolist(), "paper": PAPER, "night": NIGHT},

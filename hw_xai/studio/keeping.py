@@ -14,6 +14,7 @@ from ..explain.catalog import METHODS
 from ..show import Item, Tile, overlay, write_gallery
 from ..show.frame.images import encoded
 from ..studies.pictures import CANNOT, at_most
+from ..vision.food11.layout import SHIPPED_PHOTOS
 from .explaining import Asked, Map, Maps, map_of
 from .jobs import Job
 from .models import Models
@@ -40,7 +41,10 @@ def python_of(scene: Scene, asked: Asked, models: Models) -> str:
     source = repr(given.pop("source"))
     lines.append(f"loaded = load_model({_call([source], given)})")
 
-    if scene.picture.dish is None:
+    if scene.picture.photo is not None:
+        uses["hw_xai.vision"] = {"find_photos", "read_photo"}
+        lines.append(f'image = read_photo(find_photos("{SHIPPED_PHOTOS}")[{scene.picture.photo}])')
+    elif scene.picture.dish is None:
         uses["hw_xai.vision"] = {"read_photo"}
         lines.append(f'image = read_photo("{scene.picture.name}.jpg")  # the photo that was opened')
     else:

@@ -11,9 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import UserError
+from ..files import shipped
 from ..models import Loaded
 from ..studies.painting import painted
 from ..vision.dishes.synthetic import SyntheticFood11
+from ..vision.food11.layout import CLASSES, photos_in, target_of
+from ..vision.reading import read_photo
 from .kept import Kept
 from .models import Models, scores
 from .uploads import Paint, read_paint, read_picture
@@ -32,6 +35,7 @@ class OpenedPicture:
     image: Image.Image
     name: str  # for people and for files: letters, digits, - and _ only
     dish: int | None = None  # which of the drawn dishes it is
+    photo: int | None = None  # which of the shipped photos it is
     true_class: str | None = None
     mask: np.ndarray | None = None  # (H, W) bool, where the food is
 
@@ -44,6 +48,10 @@ class OpenedPictures:
             MOST_PICTURES, HEAVIEST, lambda picture: 3 * picture.image.width * picture.image.height
         )
         self.dishes = SyntheticFood11(N_DISHES, size=DISH_SIDE, seed=DISH_SEED)
+        self.photos = photos_in(shipped("photos"))
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def upload(self, content: bytes, name: str) -> OpenedPicture:
         """Keep a photo that a browser has sent."""
@@ -59,13 +67,23 @@ class OpenedPictures:
 
     def dish(self, number: Any) -> OpenedPicture:
         """Open one of the drawn dishes."""
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < N_DISHES:
-            raise UserError(f"the dish must be a number from 0 to {N_DISHES - 1}")
-        found = self.dishes.dish(number)
+        found = self.dishes.dish(_place("dish", number, N_DISHES))
         true_class = self.dishes.classes[found.target]
         return self.keep(
             Image.fromarray(found.image), f"dish-{number}", dish=number, true_class=true_class, mask=found.mask
         )
+
+    def photo(self, number: Any) -> OpenedPicture:
+        """Open one of the photos that come with the library."""
+        path = self.photos[_place("photo", number, len(self.photos))]
+        true_class = CLASSES[target_of(path)]
+        return self.keep(read_photo(path), f"photo-{number}", photo=number, true_class=true_class)
+
+    def shipped(self, kind: str, number: int) -> Image.Image:
+        """Return what `dish` or `photo` would open, and keep nothing."""
+        if kind == "dish":
+            return Image.fromarray(self.dishes.dish(_place(kind, number, N_DISHES)).image)
+        return read_photo(self.photos[_place(kind, number, len(self.photos))])
 
     def open(self, name: Any) -> OpenedPicture:
         """Return a kept picture; UserError for one that is not, or not any more."""
@@ -73,6 +91,12 @@ class OpenedPictures:
         if found is None:
             raise UserError("this picture is not kept any more: open it again")
         return found
+
+
+def _place(kind: str, number: Any, most: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < most:
+        raise UserError(f"the {kind} must be a number from 0 to {most - 1}")
+    return number
 
 
 @dataclass(frozen=True)

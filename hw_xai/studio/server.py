@@ -31,7 +31,7 @@ from .scene import OpenedPictures, Scene, read_scene
 from .uploads import MOST_BYTES, MOST_REQUEST
 
 PAGES = Path(__file__).parent / "pages"
-ANSWERS = ("about", "open_dish", "predict", "regions", "model", "python", "look", "part")
+ANSWERS = ("about", "open_dish", "open_photo", "predict", "regions", "model", "python", "look", "part")
 STREAMS = ("explain", "frames", "curves", "attribute")
 KEPT = {"picture": "image/png", "gif": "image/gif", "arrays": "application/octet-stream", "page": "text/html"}
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -49,10 +49,13 @@ class Studio:
     # ------------------------------------------------------------------------------------------------------- answers
 
     def about(self, asked: Any) -> dict[str, Any]:
-        return about(self.models)
+        return about(self.models, self.pictures)
 
     def open_dish(self, asked: Any) -> dict[str, Any]:
         return _opened(self.pictures.dish(asked.get("dish")))
+
+    def open_photo(self, asked: Any) -> dict[str, Any]:
+        return _opened(self.pictures.photo(asked.get("photo")))
 
     def predict(self, asked: Any) -> dict[str, Any]:
         return predict(read_scene(asked.get("scene"), self.pictures, self.models))
@@ -145,7 +148,8 @@ class Studio:
             Route("/", _file(PAGES / "index.html")),
             Route("/frame.css", _file(FRAME / "page.css")),
             *(Route(f"/{path.name}", _file(path)) for path in sorted(PAGES.iterdir()) if path.suffix in KINDS),
-            Route("/api/dish/{number:int}", _in_sentences(self._thumbnail)),
+            Route("/api/dish/{number:int}", self._thumbnail("dish")),
+            Route("/api/photo/{number:int}", self._thumbnail("photo")),
             Route("/api/picture/{id}", _in_sentences(self._shown)),
             Route("/api/upload", _in_sentences(self._upload), methods=["POST"]),
             *(Route(f"/api/{name}", self._answer(work), methods=["POST"]) for name, work in answers.items()),
@@ -195,9 +199,16 @@ class Studio:
         picture = self.pictures.open(request.path_params["id"])
         return Response(await self._in(self.quick, thumbnail, picture.image), media_type="image/webp")
 
-    async def _thumbnail(self, request: Request) -> Response:
-        image = (await self._in(self.quick, self.pictures.dish, request.path_params["number"])).image
-        return Response(await self._in(self.quick, thumbnail, image, 96), media_type="image/webp")
+    def _thumbnail(self, kind: str) -> Callable:
+        def small(number: int) -> bytes:
+            return thumbnail(self.pictures.shipped(kind, number), 96)
+
+        @_in_sentences
+        async def shown(request: Request) -> Response:
+            content = await self._in(self.quick, small, request.path_params["number"])
+            return Response(content, media_type="image/webp")
+
+        return shown
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable, *arguments: Any) -> Any:
         def quietly() -> Any:

@@ -151,6 +151,17 @@ def test_frames_of_integrated_gradients(studio):
     expect(studio.locator("#sheet polyline")).to_have_count(1)
 
 
+def test_a_shipped_photo_is_opened_from_the_picker(studio):
+    tile = studio.locator(".tile[data-method=saliency] .stack").first
+    heat, before = tile.locator(".heat"), tile.locator(".photo").get_attribute("src")
+    drawn = heat.evaluate("canvas => canvas.toDataURL()")
+    expect(studio.locator("#shipped button")).to_have_count(22)
+    studio.get_by_role("button", name="photo: Noodles/Pasta").click()
+    expect(studio.locator("#seen")).to_have_js_property("naturalWidth", 384)  # the dishes have 256 pixels
+    expect(tile.locator(".photo")).not_to_have_attribute("src", before)
+    assert heat.evaluate("canvas => canvas.toDataURL()") != drawn
+
+
 def test_an_upload_that_is_no_photo_is_a_sentence(studio, tmp_path):
     (tmp_path / "no.png").write_bytes(b"no photo at all")
     studio.locator("#file").set_input_files(tmp_path / "no.png")

@@ -53,6 +53,9 @@ class Client:
             image = stream.getvalue()
         return json.loads(self.request("/api/upload", image, X_Name=name)[2])
 
+    def photo(self, number: int = 0) -> str:
+        return self.ask("open_photo", photo=number)["id"]
+
     def dish(self, number: int = 9) -> str:
         return self.ask("open_dish", dish=number)["id"]
 

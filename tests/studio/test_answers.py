@@ -1,6 +1,7 @@
 """What the studio answers is what the library says, for each browser its own; work ends when nobody waits for it."""
 
 import base64
+import io
 import json
 import socket
 import threading
@@ -9,12 +10,15 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hw_xai.explain import METHODS, grad_cam, integrated_gradients, lime, saliency
 from hw_xai.models import load_model
 from hw_xai.studies.painting import painted
 from hw_xai.studio.controls import controls_of, read_options
 from hw_xai.studio.kept import Kept
+from hw_xai.vision.food11.layout import CLASSES, SHIPPED_PHOTOS, find_photos, target_of
+from hw_xai.vision.reading import read_photo
 
 MODEL = "foodnet-synthetic"
 
@@ -69,6 +73,27 @@ def test_an_uploaded_photo_is_what_explain_sees(client, photo, loaded):
     )
     assert opened["width"] == 160
     assert client.request(f"/api/picture/{opened['id']}")[0] == 200
+
+
+def test_the_shipped_photos_are_opened_by_number_and_their_thumbnails_keep_nothing(client):
+    shipped = client.ask("about")["shipped"]
+    paths = find_photos(SHIPPED_PHOTOS)
+    assert shipped["photo"] == [CLASSES[target_of(path)] for path in paths]
+    assert shipped["dish"][9] == "Soup"
+    for number, path in enumerate(paths):
+        opened = client.ask("open_photo", photo=number)
+        assert opened["true_class"] == shipped["photo"][number]
+        kept = client.studio.pictures.open(opened["id"])
+        assert np.array_equal(np.asarray(kept.image), np.asarray(read_photo(path)))
+    kept = len(client.studio.pictures)
+    for kind in ("photo", "dish"):
+        status, _, content = client.request(f"/api/{kind}/10")
+        assert status == 200
+        with Image.open(io.BytesIO(content)) as image:
+            assert max(image.size) == 96
+    assert len(client.studio.pictures) == kept
+    assert client.ask("open_photo", photo=11)["error"] == "the photo must be a number from 0 to 10"
+    assert "the photo must be" in client.ask("open_photo", photo="../0_0.jpg")["error"]
 
 
 def test_maps_are_the_librarys(client, photo, loaded):

@@ -66,6 +66,8 @@ def test_the_page_itself_and_a_link_to_it_are_let_in(client):
         "/api/picture/%2fetc%2fpasswd",
         "/api/dish/-1",
         "/api/dish/99",
+        "/api/photo/-1",
+        "/api/photo/11",
         "/index.html/../../server.py",
     ],
 )

@@ -72,6 +72,14 @@ def test_the_python_of_a_painted_photo_before_a_randomized_network(client, photo
     np.testing.assert_allclose(kept["saliency"].max(0), expected)
 
 
+def test_the_python_of_a_shipped_photo_reads_that_photo(client, monkeypatch, tmp_path):
+    scene, method = {"picture": client.photo(6)}, {"name": "saliency"}
+    expected = the_map(client, scene, method)
+    drawn, program = run(client, scene, method, monkeypatch, tmp_path)
+    assert 'find_photos("shipped-photos")[6]' in program
+    np.testing.assert_allclose(drawn, expected, atol=1e-3 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("name", ["smooth_grad", "integrated_gradients", "occlusion"])
 def test_the_last_frame_is_the_methods_map(client, name):
     method = {"name": name, "options": QUICK[name]}

@@ -30,16 +30,19 @@ export class PhotoPanel {
     const [, kind, id] = location.hash.match(/^#(picture)=([\w-]+)/) || [];
     await this.openModel();
     if (kind) await this.open({ id, name: "photo", width: 1, height: 1 });
-    else await this.openDish(9);
+    else await this.openShipped("dish", 9);
   }
 
   /* ------------------------------------------------------------------------------------------------- what is open */
 
   sources() {
-    for (let n = 0; n < this.about.dishes; n++) {
-      const button = make("button", { type: "button", className: "dish" }, make("img", { src: `/api/dish/${n}`, alt: "", loading: "lazy" }));
-      button.addEventListener("click", () => this.openDish(n));
-      one("dishes").append(button);
+    for (const kind of ["photo", "dish"]) {
+      this.about.shipped[kind].forEach((name, n) => {
+        const button = make("button", { type: "button", className: "dish" }, make("img", { src: `/api/${kind}/${n}`, alt: "", loading: "lazy" }));
+        Object.assign(button.dataset, { kind, name });
+        button.addEventListener("click", () => this.openShipped(kind, n));
+        one("shipped").append(button);
+      });
     }
     one("file").addEventListener("change", () => this.openFile(one("file").files[0]));
     document.addEventListener("paste", (event) => this.openFile([...event.clipboardData.files][0]));
@@ -51,8 +54,8 @@ export class PhotoPanel {
     one("camera").addEventListener("click", () => this.takePicture());
   }
 
-  async openDish(dish) {
-    await this.trying(async () => this.open(await ask("open_dish", { dish })));
+  async openShipped(kind, number) {
+    await this.trying(async () => this.open(await ask(`open_${kind}`, { [kind]: number })));
   }
 
   async openFile(file) {
@@ -223,7 +226,10 @@ export class PhotoPanel {
     one("stage").setAttribute("aria-label", t("stage"));
     [...one("fill").options].forEach((option) => { option.textContent = t(`fill_${option.value}`); });
     for (const id of ["target", "beside"]) if (one(id).options[0]) one(id).options[0].textContent = t(id === "target" ? "predicted" : "nothing");
-    [...one("dishes").children].forEach((button, n) => button.setAttribute("aria-label", `${t("dish")} ${n + 1}`));
+    for (const button of one("shipped").children) {
+      button.title = `${t(`shipped_${button.dataset.kind}`)}: ${button.dataset.name}`;
+      button.setAttribute("aria-label", button.title);
+    }
     const forgetful = [...one("beside").options].find((option) => option.value === RANDOMIZED);
     if (forgetful) forgetful.textContent = t("forgetful");
     for (const tile of this.tiles) tile.words();

@@ -7,8 +7,9 @@ const WORDS = {
   open_photo: ["Open a photo", "開啟照片"],
   camera: ["Camera", "相機"],
   take: ["Take the picture", "拍下"],
-  drop_or_paste: ["or drop or paste one, or take a drawn dish:", "也可以拖曳或貼上，或選一道畫出來的菜："],
-  dish: ["drawn dish", "畫出來的菜"],
+  drop_or_paste: ["or drop or paste one, or take a photo or a drawn dish from here:", "也可以拖曳或貼上，或從這裡選一張照片或畫出來的菜："],
+  shipped_dish: ["drawn dish", "畫出來的菜"],
+  shipped_photo: ["photo", "照片"],
   stage: [
     "The picture that the network sees. Paint over it: arrow keys move the brush, Enter paints, Ctrl+Z undoes.",
     "網路看到的圖。可以在上面塗抹：方向鍵移動筆刷，Enter 塗抹，Ctrl+Z 復原。",
