@@ -14,16 +14,8 @@ from grading.isolation.sandbox import Reply
 from grading.running.counting import counted
 from grading.running.grade import completed, grade, not_graded
 from grading.running.journal import text_of
-from grading.running.rules import (
-    POOL,
-    Course,
-    LatePolicy,
-    course_data,
-    course_from,
-    due_date,
-    late_policy,
-    private_seeds,
-)
+from grading.running.late import LatePolicy, due_date, late_policy
+from grading.running.rules import POOL, Course, course_data, course_from, private_seeds
 from grading.verdict.results import from_data
 from grading.words import Text
 from hw_xai.errors import UserError
