@@ -6,7 +6,7 @@ All of them take (model, inputs, target=None) and return the inputs' shape; targ
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -231,7 +231,10 @@ def path_rule(method: Rule, n_steps: int) -> tuple[list[float], list[float]]:
 
 def as_baselines(baselines: Baselines, inputs: Tensor) -> list[Tensor]:
     """Return the baselines as a list of tensors like inputs (N, ...)."""
-    several = list(baselines) if isinstance(baselines, Sequence) else [0.0 if baselines is None else baselines]
+    if isinstance(baselines, Sequence) and not isinstance(baselines, str):  # a string is one mistake, not its letters
+        several = list(baselines)
+    else:
+        several = [cast("Tensor | float", 0.0 if baselines is None else baselines)]
     if not several:
         raise ValueError("`baselines` must hold at least one baseline, got an empty list")
     return [like_inputs("baselines", baseline, inputs) for baseline in several]

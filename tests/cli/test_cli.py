@@ -69,7 +69,8 @@ def test_all_methods_share_one_page(tmp_path):
     options = ["--n-samples", "20", "--n-steps", "3", "--method", "all", "--model", "foodnet-synthetic"]
     assert main(["explain", str(photo), *options, "--out", str(tmp_path / "out")]) == 0
     maps = set(np.load(tmp_path / "out" / "one.npz"))
-    assert {name for name, method in METHODS.items() if method.locality == "local"} <= maps
+    attention = {"rollout", "attention_relevance"}  # a CNN has none: they are skipped, with a sentence
+    assert {name for name, method in METHODS.items() if method.locality == "local"} - attention <= maps
 
 
 def test_odd_pictures_are_converted(tmp_path):

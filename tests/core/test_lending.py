@@ -22,7 +22,8 @@ CHEAP = {
     "lime": {"segments": QUARTERS, "n_samples": 40},
     "shapley": {"segments": QUARTERS, "n_samples": 20},
 }
-NAMES = [name for name, method in METHODS.items() if method.explainer and name not in ("cam", "lcam")]
+OF_OTHER_NETWORKS = ("cam", "lcam", "rollout", "attention_relevance")  # one linear layer, a learned one, attention
+NAMES = [name for name, method in METHODS.items() if method.explainer and name not in OF_OTHER_NETWORKS]
 
 
 class Branching(nn.Module):
