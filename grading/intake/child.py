@@ -26,7 +26,7 @@ from ..words import Text
 MB = 2**20
 LARGEST_REPLY = 64 * MB
 TIRED = 300 * MB  # of memory that a child keeps: it is replaced
-ENDING = 2.0  # seconds for a child to end by itself
+ENDING, DYING = 2.0, 0.2  # seconds for a child to end by itself, and for one that its limits may have ended
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Child:
         try:
             data = self._ask(self._begin(), json.dumps(request).encode(), time.monotonic() + self.limits.wall_seconds)
         except BaseException as error:
-            self._kill()
+            self._end(DYING)
             if isinstance(error, EOFError | OSError):
                 raise CouldNotBeRead(self._why(error)) from None
             raise
@@ -73,15 +73,7 @@ class Child:
 
     def close(self) -> None:
         """Hang up, upon which it ends, and wait for it."""
-        if self._connection:
-            self._connection.close()
-        if self._process:
-            try:
-                self._process.wait(ENDING)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = self._connection = None
+        self._end(ENDING)
 
     def __enter__(self) -> Self:
         return self
@@ -118,13 +110,13 @@ class Child:
             raise OSError("a child said what it never says")
         return data
 
-    def _kill(self) -> None:
-        """End the child at once; its exit code tells what its limits did."""
+    def _end(self, patience: float) -> None:
+        """Hang up, and kill the child where it does not end in so many seconds; its exit code tells of what it died."""
         if self._connection:
             self._connection.close()
         if self._process:
             try:
-                self._code = self._process.wait(0.2)  # where it died by itself: of what
+                self._code = self._process.wait(patience)
             except subprocess.TimeoutExpired:
                 self._code = None
                 self._process.kill()

@@ -123,7 +123,11 @@ def resolve_target(scores: Tensor, target: Tensor | None) -> Tensor:
 
 def score_of_target(model: Model, x: Tensor, target: Tensor | None) -> Tensor:
     """Return one score per row: (N, ...) -> (N,)."""
-    scores = scores_of(model, x)
+    return of_target(scores_of(model, x), target)
+
+
+def of_target(scores: Tensor, target: Tensor | None) -> Tensor:
+    """Return of scores (N, C) the one of each row's target: (N,)."""
     return scores.gather(1, resolve_target(scores, target)[:, None])[:, 0]
 
 

@@ -15,10 +15,9 @@ from torch.overrides import TorchFunctionMode
 from ..core.arguments import described
 from ..core.batches import explaining
 from ..core.maps import token_grid
-from ..core.model import resolve_target
+from ..core.model import of_target, scores_of
 from ..core.protocols import Model, Target
 from .attention import accumulated_relevance, attention_gradients, attention_rollout
-from .backward_rules import scores_seen
 from .cam import enlarged
 
 
@@ -77,8 +76,9 @@ def _reaching(through_layers: Any, model: Model, inputs: Tensor, target: Target,
     def reached(x: Tensor, target: Tensor | None) -> Tensor:  # (n, ...) -> (n, 1, H, W) or (n, T, 1)
         watch = Attended(len(x))
         with torch.enable_grad():
-            scores = scores_seen(watch, model, x)  # (n, C)
-            score = scores.gather(1, resolve_target(scores, target)[:, None])[:, 0]
+            with watch:
+                scores = scores_of(model, x)  # (n, C)
+            score = of_target(scores, target)
         layers = watch.layers()
         if not (score.requires_grad and all(layer.requires_grad for layer in layers)):
             expected = "be differentiable down to its first attention"

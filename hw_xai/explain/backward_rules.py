@@ -4,6 +4,7 @@ Operations are seen while the model runs, by a mode of this thread alone: no mod
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,14 +84,19 @@ class Ruled(TorchFunctionMode):
         return result
 
 
-def scores_seen(mode: TorchFunctionMode, model: Model, x: Tensor) -> Tensor:
+def scores_seen(mode: Ruled, model: Model, x: Tensor) -> Tensor:
     """Return the scores (N, C) of x, whose making a mode sees; ValueError for an operation without a rule."""
     with mode:
         scores = scores_of(model, x)
-    if isinstance(mode, Ruled) and mode.refused:
+    if mode.refused:
         expected = f"have a rule of {mode.method} for all it does"
         raise ValueError(f"`model` must {expected}, got {mode.refused}: integrated_gradients needs none")
     return scores
+
+
+def argument(name: str, place: int, args: tuple, kwargs: dict) -> Any:
+    """Return what an operation was given, by name or in its place; None where it was not."""
+    return kwargs.get(name, args[place] if len(args) > place else None)
 
 
 def carries(tensor: Tensor) -> bool:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.batches import explaining
-from ..core.model import known_target, resolve_target, slope
+from ..core.model import known_target, of_target, slope
 from ..core.protocols import Model, Target
 from .backward_rules import (
     ACTIVATIONS,
@@ -17,6 +17,7 @@ from .backward_rules import (
     WEIGHTED,
     ByRule,
     Ruled,
+    argument,
     carried_back,
     carries,
     scores_seen,
@@ -75,8 +76,7 @@ def _to_one(model: Model, x: Tensor, reference: Tensor, target: Tensor) -> Tenso
 
 
 def _score(mode: Ruled, model: Model, x: Tensor, target: Tensor) -> Tensor:
-    scores = scores_seen(mode, model, x)
-    return scores.gather(1, resolve_target(scores, target)[:, None])[:, 0]
+    return of_target(scores_seen(mode, model, x), target)
 
 
 class Seen(NamedTuple):
@@ -103,7 +103,7 @@ class Rescaling(Ruled):
         ruled = name in ELEMENTWISE - LINEAR or name in LARGEST
         if not product and not (ruled and places == [0]):
             linear = name in LINEAR and not (name == "div" and places != [0])
-            if linear or name == "batch_norm" and not _argument("training", 5, args, kwargs):
+            if linear or name == "batch_norm" and not argument("training", 5, args, kwargs):
                 return function(*args, **kwargs)
             return self.unknown(name, function, args, kwargs)
 
@@ -129,10 +129,6 @@ class Rescaling(Ruled):
         output = apply(*(tensor.clone() for tensor in inputs)).detach()
         way = _by_means if product else _by_winners if name in LARGEST else _by_differences
         return ByRule.apply(output.clone, lambda arriving: way(apply, inputs, output, before, arriving), *given)
-
-
-def _argument(name: str, place: int, args: tuple, kwargs: dict) -> object:
-    return kwargs.get(name, args[place] if len(args) > place else None)
 
 
 def _by_differences(apply: Callable, inputs: list[Tensor], output: Tensor, before: Seen, arriving: Tensor) -> list:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.arguments import check_amount, check_choice
 from ..core.batches import explaining
-from ..core.model import graph_nodes, resolve_target, scores_of
+from ..core.model import graph_nodes, of_target, resolve_target, scores_of
 from ..core.preparing import tensors_in
 from ..core.protocols import Model, Target
 from .backward_rules import (
@@ -21,6 +21,7 @@ from .backward_rules import (
     WEIGHTED,
     ByRule,
     Ruled,
+    argument,
     carried_back,
     carries,
     scores_seen,
@@ -64,7 +65,7 @@ def lrp(
         x = x.detach().requires_grad_()
         with torch.enable_grad():
             scores = scores_seen(Relevance(rule, epsilon, gamma), model, x)  # (n, C)
-            score = scores.gather(1, chosen[:, None])[:, 0]
+            score = of_target(scores, chosen)
         _check(plain, scores)
         (found,) = torch.autograd.grad(score, x, score.detach())
         return found.contiguous()
@@ -114,7 +115,7 @@ class Relevance(Ruled):
 
         if name in WEIGHTED:
             return self.weighted(name, function, args, kwargs)
-        if name == "batch_norm" and not kwargs.get("training", args[5] if len(args) > 5 else False):
+        if name == "batch_norm" and not argument("training", 5, args, kwargs):
             return self.normalized(apply, args, kwargs)
         if name in ACTIVATIONS or name in ("mul", "div", "neg"):
             output = handed_on(apply, x)

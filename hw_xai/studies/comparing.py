@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from ..errors import UserError
 from ..models import Loaded
 from ..show import Item, Tile, compare, save_png
-from .pictures import Explained, Picture, explain_picture, write_explained
+from .pictures import Explained, Picture, explain_picture, stretched, write_explained
 
 COLUMNS = 6  # of maps on a slide
 DIFFERENCE = (
@@ -34,21 +32,15 @@ class Variant:
 
 def variants(models: Sequence[tuple[Loaded, Mapping[str, Any]]], target: str | None) -> list[Variant]:
     """Return every network, with its settings, about every class in "A,B", or about the one that it predicts."""
+    asked = [(*one, [None] if target is None else targets_of(one[0], target)) for one in models]
+    several = any(len(classes) > 1 for *_, classes in asked)
     found = []
-    for loaded, settings in models:
-        for chosen in [None] if target is None else targets_of(loaded, target):
+    for loaded, settings, classes in asked:
+        for chosen in classes:
             parts = [_short(loaded.name)] * (len(models) > 1)
-            found.append((loaded, chosen, parts, settings))
-    several = len(found) > len(models)
-    return [
-        Variant(
-            loaded,
-            chosen,
-            " · ".join([*parts, *([loaded.classes[chosen]] if several and chosen is not None else [])]),
-            s,
-        )
-        for loaded, chosen, parts, s in found
-    ]
+            parts += [loaded.classes[chosen]] * several if chosen is not None else []
+            found.append(Variant(loaded, chosen, " · ".join(parts), settings))
+    return found
 
 
 def _short(name: str) -> str:
@@ -87,7 +79,7 @@ def difference(name: str, labels: tuple[str, str], first: Explained, second: Exp
         if one.heatmap is None or other.heatmap is None:
             tile = replace(tile, error=one.error or other.error)
         else:
-            arrays[one.method] = _scaled(one.heatmap) - _resized(_scaled(other.heatmap), one.heatmap.shape)
+            arrays[one.method] = _scaled(one.heatmap) - stretched(_scaled(other.heatmap), one.heatmap.shape)
             tile = replace(tile, heatmap=arrays[one.method])
         tiles.append(tile)
     title = f"{name} {labels[0]} less {labels[1]}"
@@ -98,13 +90,6 @@ def difference(name: str, labels: tuple[str, str], first: Explained, second: Exp
 def _scaled(heatmap: np.ndarray) -> np.ndarray:
     most = np.abs(heatmap).max()
     return heatmap / most if most > 0 else heatmap
-
-
-def _resized(heatmap: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if heatmap.shape == shape:
-        return heatmap
-    one = torch.from_numpy(heatmap)[None, None]
-    return nn.functional.interpolate(one, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
 def write_compared(folder: Path, name: str, found: Sequence[Explained]) -> None:

@@ -248,10 +248,13 @@ def write_explained(folder: Path, explained: Explained) -> None:
     write_npz(folder / f"{name}.npz", explained.arrays)
     for tile in explained.item.tiles:
         if tile.heatmap is not None and image is not None:
-            height, width = image.shape[:2]
-            heatmap = torch.from_numpy(tile.heatmap)[None, None]
-            stretched = nn.functional.interpolate(heatmap, (height, width), mode="bilinear")[0, 0].numpy()
-            save_picture(overlay(image, stretched, tile.signed), folder / name / f"{tile.method}.png")
+            heatmap = stretched(tile.heatmap, image.shape[:2])
+            save_picture(overlay(image, heatmap, tile.signed), folder / name / f"{tile.method}.png")
+
+
+def stretched(heatmap: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a map (h, w) at another size, bilinearly."""
+    return nn.functional.interpolate(torch.from_numpy(heatmap)[None, None], shape, mode="bilinear")[0, 0].numpy()
 
 
 def at_most(image: Image.Image, side: int) -> Image.Image:
